@@ -1,0 +1,1 @@
+"""What the rules' scripts share: configuration, stored tables, the job's surroundings, and the layout kernel."""

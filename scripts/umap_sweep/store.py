@@ -1,0 +1,196 @@
+"""Stored tables: Parquet with page checksums, a record of where they come from, and a fingerprint of their values.
+
+Every result of a sweep is one Parquet file. Its schema metadata carries, under `umap_sweep`, a JSON record:
+the stage, the full key, the fingerprint of the decoded values, the fingerprints of the stages it was made from,
+and the environment it was computed in. Files appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from umap_sweep import environment
+from umap_sweep.errors import InputError
+
+RECORD = b"umap_sweep"
+WRITE_OPTIONS: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+
+
+def fingerprint(table: pa.Table, **also: Any) -> str:
+    """Return the SHA-256 of a table's decoded values, row order included.
+
+    The encoding of the file (compression, row groups, dictionaries, metadata) does not enter, so that the same
+    values have the same fingerprint whichever library version wrote them.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Columns of integers, floats, booleans or strings, or fixed-size lists of numbers.
+    **also
+        Values outside the table that belong to it; anything JSON can hold.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for field in table.schema:
+        digest.update(f"{field.name}\0{_type_name(field.type)}\0{table.num_rows}\0".encode())
+        for chunk in table.column(field.name).chunks:
+            for part in _value_bytes(chunk):
+                digest.update(part)
+    if also:
+        digest.update(json.dumps(also, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _type_name(kind: pa.DataType) -> str:
+    if pa.types.is_large_string(kind):
+        return "string"
+    if pa.types.is_fixed_size_list(kind):
+        return f"{kind.value_type}[{kind.list_size}]"
+    return str(kind)
+
+
+def _value_bytes(chunk: pa.Array) -> Iterator[memoryview | bytes]:
+    kind = chunk.type
+    if chunk.null_count:
+        yield np.asarray(chunk.is_null()).tobytes()
+        chunk = chunk.fill_null("" if _is_text(kind) else 0)
+    if pa.types.is_fixed_size_list(kind):
+        yield _buffer(chunk.flatten().to_numpy())
+    elif _is_text(kind):
+        # Each value's length goes before its bytes, so that ("ab", "c") and ("a", "bc") differ.
+        for value in chunk.to_pylist():
+            encoded = value.encode()
+            yield len(encoded).to_bytes(8, "little")
+            yield encoded
+    else:
+        yield _buffer(chunk.to_numpy(zero_copy_only=False))
+
+
+def _buffer(values: np.ndarray) -> memoryview:
+    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    return memoryview(np.ascontiguousarray(little)).cast("B")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def make_record(
+    stage: str, key: Mapping[str, Any], values: str, inputs: Mapping[str, str] | None = None, **also: Any
+) -> dict[str, Any]:
+    """Return the record of a result: what it is, of what, and under what.
+
+    Parameters
+    ----------
+    stage : str
+        `data`, `knn`, `graph`, `initial_layout` or `embedding`.
+    key : mapping
+        Everything that, with the inputs, determines the values.
+    values : str
+        Fingerprint of the decoded values.
+    inputs : mapping of str to str, optional
+        Fingerprint of each stage that this one was made from.
+    **also
+        Further facts, stored beside these.
+    """
+    return {
+        "stage": stage,
+        "key": dict(key),
+        "fingerprint": values,
+        "inputs": dict(inputs or {}),
+        **also,
+        "environment": environment.describe(),
+    }
+
+
+@contextmanager
+def appearing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, and put it in place once the block has ended well.
+
+    A job that is killed, or a disk that fills up, leaves no file at `path`.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(path: str | Path, table: pa.Table, record: Mapping[str, Any], dictionary: Sequence[str] | bool = False) -> None:
+    """Write a table with its record, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to.
+    table : pyarrow.Table
+        The values.
+    record : mapping
+        From `make_record`.
+    dictionary : sequence of str or bool, default False
+        Columns worth dictionary encoding: those with few distinct values.
+    """
+    metadata = {**(table.schema.metadata or {}), RECORD: json.dumps(record, sort_keys=True).encode()}
+    with appearing(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, use_dictionary=dictionary, **WRITE_OPTIONS)
+
+
+def read(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table, or some of its columns, with every page's checksum verified.
+
+    Only the columns asked for are read from disk.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing, cut short or damaged.
+    """
+    with _explaining_damage(path):
+        return pq.read_table(
+            path, columns=None if columns is None else list(columns), page_checksum_verification=True, partitioning=None
+        )
+
+
+def read_record(path: str | Path) -> dict[str, Any]:
+    """Return the record of a stored table without reading its values.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged, or was not written by a sweep.
+    """
+    with _explaining_damage(path):
+        metadata = pq.read_schema(path).metadata or {}
+    if RECORD not in metadata:
+        raise InputError(f"{path} was not written by umap-sweep: it carries no record. Delete it and run again.")
+    return json.loads(metadata[RECORD])
+
+
+@contextmanager
+def _explaining_damage(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist. Run the sweep again to make it.") from error
+    except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} is damaged ({reason}). Delete it and run again.") from error
