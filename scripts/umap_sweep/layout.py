@@ -96,17 +96,93 @@ def _run_epoch(
         next_negative_sample[edge] += n_negative * epochs_per_negative_sample[edge]
 
 
-def optimize(initial, head, tail, weight, rng_state, a, b, n_epochs, gamma=1.0, learning_rate=1.0, negative_sample_rate=5):
+def optimize(
+    initial: np.ndarray,
+    head: np.ndarray,
+    tail: np.ndarray,
+    weight: np.ndarray,
+    rng_state: np.ndarray,
+    a: float,
+    b: float,
+    n_epochs: int,
+    repulsion_strength: float = 1.0,
+    learning_rate: float = 1.0,
+    negative_sample_rate: int = 5,
+) -> np.ndarray:
+    """Return the embedding after `n_epochs` of seeded gradient descent.
+
+    Equal, bit for bit, to `optimize_layout_euclidean(..., parallel=False, move_other=True)` of umap-learn 0.5.12 in
+    the same environment.
+
+    Parameters
+    ----------
+    initial : ndarray of float32, shape (n, n_components)
+        Positions to start from; not changed.
+    head, tail : ndarray of int32, shape (n_edges,)
+        Ends of each edge, in the order in which an epoch walks them.
+    weight : ndarray of float32, shape (n_edges,)
+        Membership strengths, which decide how often an edge is sampled.
+    rng_state : ndarray of int64, shape (3,)
+        Start of the negative samples' random numbers.
+    a, b : float
+        Of the curve 1 / (1 + a x^(2b)), from `curve_parameters`.
+    n_epochs : int
+    repulsion_strength, learning_rate : float
+    negative_sample_rate : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n_components)
+    """
     embedding = np.array(initial, dtype=np.float32, order="C")
-    share = n_epochs * (weight / weight.max())
-    epochs_per_sample = -1.0 * np.ones(weight.shape[0])
-    epochs_per_sample[share > 0] = float(n_epochs) / np.float64(share[share > 0])
+    epochs_per_sample = float(n_epochs) / np.float64(n_epochs * (weight / weight.max()))
     epochs_per_negative_sample = epochs_per_sample / negative_sample_rate
     next_sample = epochs_per_sample.copy()
     next_negative_sample = epochs_per_negative_sample.copy()
+    # Each vertex has its own generator, set apart by the bit pattern of its first coordinate.
     rng_states = np.asarray(rng_state, dtype=np.int64) + embedding[:, :1].astype(np.float64).view(np.int64)
-    alpha = learning_rate
+    rate = learning_rate
     for epoch in range(n_epochs):
-        _run_epoch(embedding, head, tail, a, b, gamma, alpha, epoch, epochs_per_sample, epochs_per_negative_sample, next_sample, next_negative_sample, rng_states)
-        alpha = learning_rate * (1.0 - float(epoch) / float(n_epochs))
+        _run_epoch(
+            embedding,
+            head,
+            tail,
+            a,
+            b,
+            repulsion_strength,
+            rate,
+            epoch,
+            epochs_per_sample,
+            epochs_per_negative_sample,
+            next_sample,
+            next_negative_sample,
+            rng_states,
+        )
+        rate = learning_rate * (1.0 - epoch / n_epochs)
     return embedding
+
+
+def curve_parameters(spread: float, min_dist: float) -> tuple[float, float]:
+    """Return a and b of the curve 1 / (1 + a x^(2b)) that fits a spread and a min_dist.
+
+    Least squares on 300 points of [0, 3 spread], as `umap.umap_.find_ab_params` of umap-learn 0.5.12 does it.
+
+    Parameters
+    ----------
+    spread : float
+    min_dist : float
+        Distance up to which points count as close; at most `spread`.
+
+    Returns
+    -------
+    a, b : float
+    """
+    from scipy.optimize import curve_fit
+
+    def curve(x: np.ndarray, a: float, b: float) -> np.ndarray:
+        return 1.0 / (1.0 + a * x ** (2 * b))
+
+    distance = np.linspace(0, spread * 3, 300)
+    closeness = np.where(distance < min_dist, 1.0, np.exp(-(distance - min_dist) / spread))
+    (a, b), _ = curve_fit(curve, distance, closeness)
+    return float(a), float(b)

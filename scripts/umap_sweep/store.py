@@ -135,7 +135,9 @@ def appearing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write(path: str | Path, table: pa.Table, record: Mapping[str, Any], dictionary: Sequence[str] | bool = False) -> None:
+def write(
+    path: str | Path, table: pa.Table, record: Mapping[str, Any], dictionary: Sequence[str] | bool = False
+) -> None:
     """Write a table with its record, whole or not at all.
 
     Parameters
@@ -168,6 +170,38 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
         return pq.read_table(
             path, columns=None if columns is None else list(columns), page_checksum_verification=True, partitioning=None
         )
+
+
+def column_names(path: str | Path) -> list[str]:
+    """Return the names of a stored table's columns without reading its values."""
+    with _explaining_damage(path):
+        return pq.read_schema(path).names
+
+
+def read_features(path: str | Path) -> np.ndarray:
+    """Return the features of a stored data set.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, d)
+        In C order and writable, which umap-learn's compiled functions ask for.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    with _explaining_damage(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        width = file.schema_arrow.field("features").type.list_size
+        features = np.empty((file.metadata.num_rows, width), dtype=np.float32)
+        start = 0
+        # By batches, so that the data is held once.
+        for batch in file.iter_batches(batch_size=8192, columns=["features"]):
+            stop = start + batch.num_rows
+            features[start:stop] = batch.column("features").flatten().to_numpy().reshape(-1, width)
+            start = stop
+    return features
 
 
 def read_record(path: str | Path) -> dict[str, Any]:

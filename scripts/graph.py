@@ -1,0 +1,202 @@
+"""Prune the k-NN to one n_neighbors and make its fuzzy graph, with the spectral layout where no seed enters it."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse
+from umap_sweep import job, store
+from umap_sweep.errors import InputError
+from umap_sweep.spectral import spectral_layout
+
+
+def prune(knn: str | Path, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read the first `n_neighbors` columns of a stored k-NN.
+
+    Parameters
+    ----------
+    knn : str or Path
+        Stored by `scripts/knn.py`.
+    n_neighbors : int
+        At most the k it was computed for.
+
+    Returns
+    -------
+    indices : ndarray of int32, shape (n, n_neighbors)
+    distances : ndarray of float32 or float64, shape (n, n_neighbors)
+        Both writable copies: umap-learn writes into what it is given.
+
+    Raises
+    ------
+    InputError
+        Where the k-NN is narrower, or damaged.
+    """
+    width = store.read_record(knn)["key"]["n_neighbors"]
+    if n_neighbors > width:
+        raise InputError(
+            f"{knn} holds {width} neighbours, fewer than n_neighbors {n_neighbors}; raise knn.n_neighbors."
+        )
+    ranks = range(n_neighbors)
+    table = store.read(knn, [f"{kind}_{rank}" for kind in ("index", "distance") for rank in ranks])
+    indices = np.stack([table.column(f"index_{rank}").to_numpy() for rank in ranks], axis=1)
+    distances = np.stack([table.column(f"distance_{rank}").to_numpy() for rank in ranks], axis=1)
+    return np.ascontiguousarray(indices), np.ascontiguousarray(distances)
+
+
+def fuzzy_graph(
+    indices: np.ndarray,
+    distances: np.ndarray,
+    metric: str,
+    set_op_mix_ratio: float = 1.0,
+    local_connectivity: float = 1.0,
+) -> scipy.sparse.csr_matrix:
+    """Return the fuzzy simplicial set of a pruned k-NN, as `umap.UMAP.fit` of umap-learn 0.5.12 makes it.
+
+    Parameters
+    ----------
+    indices, distances : ndarray, shape (n, n_neighbors)
+        Overwritten where the metric disconnects two rows, as umap-learn does.
+    metric : str
+        Decides from which distance on rows count as disconnected.
+    set_op_mix_ratio, local_connectivity : float
+        Of UMAP.
+
+    Returns
+    -------
+    scipy.sparse matrix of float32, shape (n, n)
+        Symmetric membership strengths.
+    """
+    import numba
+    from umap.umap_ import DISCONNECTION_DISTANCES, fuzzy_simplicial_set
+
+    # A mean inside is summed in as many parts as there are threads; a seeded UMAP uses one.
+    numba.set_num_threads(1)
+    disconnected = distances >= DISCONNECTION_DISTANCES.get(metric, np.inf)
+    indices[disconnected] = -1
+    distances[disconnected] = np.inf
+    n_rows, n_neighbors = indices.shape
+    graph, _, _ = fuzzy_simplicial_set(
+        np.empty((n_rows, 0), dtype=np.float32),  # of the data it needs the number of rows alone
+        n_neighbors,
+        None,  # random_state: used for a k-NN search alone
+        metric,
+        knn_indices=indices,
+        knn_dists=distances,
+        set_op_mix_ratio=set_op_mix_ratio,
+        local_connectivity=local_connectivity,
+    )
+    return graph
+
+
+def layout_edges(graph: Any, n_epochs: int) -> scipy.sparse.coo_matrix:
+    """Return the edges that a layout of `n_epochs` samples at least once.
+
+    Follows `umap.umap_.simplicial_set_embedding` of umap-learn 0.5.12: weights below max / n_epochs are dropped.
+
+    Parameters
+    ----------
+    graph : scipy.sparse matrix, shape (n, n)
+    n_epochs : int
+
+    Returns
+    -------
+    scipy.sparse.coo_matrix of float32, shape (n, n)
+        Without duplicate entries, in the order in which the layout walks them.
+    """
+    edges = graph.tocoo(copy=True)
+    edges.sum_duplicates()
+    # With ten epochs or fewer umap-learn drops by its own default instead.
+    epochs = n_epochs if n_epochs > 10 else default_epochs(graph.shape[0])
+    edges.data[edges.data < edges.data.max() / float(epochs)] = 0.0
+    edges.eliminate_zeros()
+    return edges
+
+
+def default_epochs(n_rows: int) -> int:
+    """Return umap-learn's number of epochs for a data set of `n_rows`."""
+    return 500 if n_rows <= 10000 else 200
+
+
+def compute(
+    knn: str | Path, edges_out: str | Path, vertices_out: str | Path, n_neighbors: int, umap: dict[str, Any]
+) -> None:
+    """Make and store the graph of one n_neighbors.
+
+    Parameters
+    ----------
+    knn : path
+        The stored k-NN.
+    edges_out : path
+        Receives `head`, `tail` (int32) and `weight` (float32), one row an edge and direction.
+    vertices_out : path
+        Receives `disconnected` (bool) and, where the graph is connected and the init spectral, its eigenvectors
+        `spectral_1` … `spectral_d` (float64), one row a data row.
+    n_neighbors : int
+    umap : mapping
+        The configuration's `umap` section.
+    """
+    logger = logging.getLogger("umap_sweep")
+    knn_record = store.read_record(knn)
+    indices, distances = prune(knn, n_neighbors)
+    n_rows = len(indices)
+    graph = fuzzy_graph(
+        indices, distances, knn_record["key"]["metric"], umap["set_op_mix_ratio"], umap["local_connectivity"]
+    )
+    disconnected = np.asarray(graph.sum(axis=1)).ravel() == 0
+    if graph.nnz == 0:
+        raise InputError(
+            f"With n_neighbors {n_neighbors} no row has a neighbour under the metric {knn_record['key']['metric']}; "
+            f"choose another metric or more neighbours."
+        )
+    logger.info("n_neighbors %d: %d rows, %d disconnected", n_neighbors, n_rows, disconnected.sum())
+    n_epochs = umap["n_epochs"] or default_epochs(n_rows)
+    edges = layout_edges(graph, n_epochs)
+    n_components, _ = scipy.sparse.csgraph.connected_components(edges)
+    logger.info("%d edges, %d connected component(s), %d epochs", edges.nnz, n_components, n_epochs)
+
+    vertices = {"disconnected": disconnected}
+    if umap["init"] == "spectral" and n_components == 1:
+        eigenvectors = seed_free_spectral_layout(edges, umap["n_components"])
+        if eigenvectors is not None:
+            vertices |= {f"spectral_{d + 1}": eigenvectors[:, d] for d in range(umap["n_components"])}
+    key = {name: umap[name] for name in ("set_op_mix_ratio", "local_connectivity", "init", "n_components")}
+    key |= {"n_neighbors": n_neighbors, "n_epochs": n_epochs}
+    edge_table = pa.table({"head": edges.row, "tail": edges.col, "weight": edges.data})
+    vertex_table = pa.table(vertices)
+    inputs = {"knn": knn_record["fingerprint"]}
+    shared = {"connected_components": int(n_components), "disconnected": int(disconnected.sum())}
+    for out, table in ((edges_out, edge_table), (vertices_out, vertex_table)):
+        record = store.make_record("graph", key=key, values=store.fingerprint(table), inputs=inputs, **shared)
+        store.write(out, table, record, dictionary=["head"] if "head" in table.column_names else False)
+
+
+def seed_free_spectral_layout(edges: Any, n_components: int) -> np.ndarray | None:
+    """Return the spectral layout of a connected graph, which no seed enters, or None where the eigensolver fails.
+
+    Parameters
+    ----------
+    edges : scipy.sparse.coo_matrix, shape (n, n)
+        Connected.
+    n_components : int
+
+    Returns
+    -------
+    ndarray of float64, shape (n, n_components), or None
+        None leaves the fallback, which is seeded, to `scripts/initial_layout.py`.
+    """
+    layout, failed = spectral_layout("spectral", None, edges, n_components, np.random.RandomState(0))
+    return None if failed else layout
+
+
+if "snakemake" in globals():
+    snakemake = globals()["snakemake"]
+    with job.running(snakemake.log[0]):
+        compute(
+            snakemake.input.knn,
+            snakemake.output.edges,
+            snakemake.output.vertices,
+            n_neighbors=int(snakemake.wildcards.n_neighbors),
+            umap=snakemake.params.umap,
+        )

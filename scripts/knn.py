@@ -1,0 +1,278 @@
+"""Compute the k-NN of a data set, once for the largest k of a sweep."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from umap_sweep import job, store
+from umap_sweep.errors import InputError
+
+# umap-learn compares all pairs below this many rows, and approximates from here on.
+SMALL_DATA = 4096
+
+# Rows whose neighbours scikit-learn looks for in one call. Fixed, so that a result does not depend on threads.
+BLOCK_ROWS = 4096
+
+# scikit-learn's name of the metrics that it searches fast; for the others it is given umap-learn's function.
+FAST_METRICS = {
+    "braycurtis": "braycurtis",
+    "canberra": "canberra",
+    "chebyshev": "chebyshev",
+    "linf": "chebyshev",
+    "linfinity": "chebyshev",
+    "linfty": "chebyshev",
+    "correlation": "correlation",
+    "cosine": "cosine",
+    "euclidean": "euclidean",
+    "l2": "euclidean",
+    "manhattan": "manhattan",
+    "l1": "manhattan",
+    "taxicab": "manhattan",
+    "minkowski": "minkowski",
+}
+
+
+def nearest_neighbors(
+    features: np.ndarray,
+    k: int,
+    metric: str,
+    method: str,
+    seed: int,
+    n_jobs: int,
+    metric_kwds: dict[str, float] | None = None,
+    threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return the k nearest neighbours of every row, itself included.
+
+    Under `method="auto"` the result is, bit for bit, what `umap.umap_.nearest_neighbors` of umap-learn 0.5.12
+    computes: from a matrix of all distances below 4,096 rows, by seeded NN-descent (Dong, Charikar and Li, 2011) from
+    there on.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, d)
+        The rows.
+    k : int
+        Neighbours of each row, itself included; 2 <= k < n.
+    metric : str
+        umap-learn's name of the distance.
+    method : {"auto", "exact", "nn-descent"}
+        How to search.
+    seed : int
+        Seed of NN-descent.
+    n_jobs : int
+        Logical threads of NN-descent, on which its result depends.
+    metric_kwds : dict of str to float, optional
+        Keywords of the metric.
+    threads : int, default 1
+        Threads that an exact search may use. They do not change its result.
+
+    Returns
+    -------
+    indices : ndarray of int32, shape (n, k)
+        Row numbers, nearest first; -1 where NN-descent found fewer than k.
+    distances : ndarray of float32 or float64, shape (n, k)
+        In the type that umap-learn computes them in.
+    method : str
+        `exact` or `nn-descent`, whichever was used.
+
+    Raises
+    ------
+    InputError
+        Where the data has too few rows, or the metric is not defined on it.
+    """
+    n_rows = features.shape[0]
+    if k >= n_rows:
+        raise InputError(
+            f"knn.n_neighbors is {k}, but the data has {n_rows} rows; choose at most {n_rows - 1}, or give more rows."
+        )
+    _check_metric(features, metric)
+    metric_kwds = metric_kwds or {}
+    if method == "auto":
+        method = "exact" if n_rows < SMALL_DATA else "nn-descent"
+    if method == "nn-descent":
+        indices, distances = _nn_descent(features, k, metric, metric_kwds, seed, n_jobs)
+    elif n_rows < SMALL_DATA:
+        indices, distances = _all_pairs(features, k, metric, metric_kwds)
+    else:
+        indices, distances = _exact(features, k, metric, metric_kwds, threads)
+    undefined = int(np.isnan(distances).any(axis=1).sum())
+    if undefined:
+        raise InputError(
+            f"The metric {metric} is undefined (NaN) for {undefined} of {n_rows} rows; "
+            f"choose another knn.metric or remove those rows."
+        )
+    return indices.astype(np.int32, copy=False), distances, method
+
+
+def _check_metric(features: np.ndarray, metric: str) -> None:
+    if metric == "haversine" and features.shape[1] != 2:
+        raise InputError(
+            f"The metric haversine needs 2 columns (latitude and longitude in radians), "
+            f"but the data has {features.shape[1]}; choose another knn.metric."
+        )
+    if metric in ("hellinger", "symmetric_kl") and features.min() < 0:
+        raise InputError(f"The metric {metric} needs values from 0, but the data has {features.min()}; choose another.")
+
+
+def _metric_function(metric: str) -> Any:
+    from umap.distances import named_distances
+
+    return named_distances[metric]
+
+
+def _all_pairs(
+    features: np.ndarray, k: int, metric: str, metric_kwds: dict[str, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.metrics import pairwise_distances
+
+    # The function, not its name: scikit-learn's own metric of that name has other last bits.
+    matrix = pairwise_distances(features, metric=_metric_function(metric), **metric_kwds)
+    indices = np.argsort(matrix, axis=1, kind="stable")[:, :k]
+    return indices, np.take_along_axis(matrix, indices, axis=1)
+
+
+def _nn_descent(
+    features: np.ndarray, k: int, metric: str, metric_kwds: dict[str, float], seed: int, n_jobs: int
+) -> tuple[np.ndarray, np.ndarray]:
+    from pynndescent.distances import named_distances
+    from umap.umap_ import nearest_neighbors as umap_nearest_neighbors
+
+    indices, distances, _ = umap_nearest_neighbors(
+        features,
+        k,
+        metric if metric in named_distances else _metric_function(metric),
+        metric_kwds,
+        False,  # angular: taken and not used by umap-learn
+        np.random.RandomState(seed),
+        n_jobs=n_jobs,
+    )
+    return indices, distances
+
+
+def _exact(
+    features: np.ndarray, k: int, metric: str, metric_kwds: dict[str, float], threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Search all pairs with scikit-learn, then order each row's candidates by umap-learn's own distance.
+
+    scikit-learn's Euclidean distances come from a matrix product, which leaves duplicates and a row itself at small
+    distances other than 0; umap-learn's function does not.
+    """
+    from joblib import Parallel, delayed
+    from sklearn.neighbors import NearestNeighbors
+
+    function = _metric_function(metric)
+    search = NearestNeighbors(
+        n_neighbors=k,
+        algorithm="brute",
+        metric=FAST_METRICS.get(metric, function),
+        metric_params=metric_kwds or None,
+        n_jobs=1,
+    ).fit(features)
+    starts = range(0, features.shape[0], BLOCK_ROWS)
+    # Threads take whole blocks, each searched by one thread: how ties are broken must not depend on their number.
+    blocks = Parallel(n_jobs=threads, prefer="threads")(
+        delayed(search.kneighbors)(features[start : start + BLOCK_ROWS], return_distance=False) for start in starts
+    )
+    indices = np.concatenate(blocks).astype(np.int32)
+    _put_itself_among(indices)
+    distances = _distances(features, indices, function, tuple(metric_kwds.values()))
+    # Itself first, then by distance, and equal distances by row number.
+    itself = indices == np.arange(features.shape[0], dtype=np.int32)[:, None]
+    order = np.lexsort((indices, distances, ~itself), axis=1)
+    return np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1)
+
+
+def _put_itself_among(indices: np.ndarray) -> None:
+    """Among more than k duplicates of a row the search may leave the row itself out; it replaces the last one then."""
+    rows = np.arange(indices.shape[0], dtype=indices.dtype)
+    absent = ~(indices == rows[:, None]).any(axis=1)
+    indices[absent, -1] = rows[absent]
+
+
+def _distances(features: np.ndarray, indices: np.ndarray, function: Any, keywords: tuple[float, ...]) -> np.ndarray:
+    import numba
+
+    @numba.njit
+    def measure(rows, neighbors, out):
+        for i in range(neighbors.shape[0]):
+            for j in range(neighbors.shape[1]):
+                out[i, j] = function(rows[i], rows[neighbors[i, j]], *keywords)
+
+    distances = np.empty(indices.shape, dtype=np.float64)
+    measure(features, indices, distances)
+    return distances
+
+
+def as_table(indices: np.ndarray, distances: np.ndarray) -> pa.Table:
+    """Return a k-NN as a table with one column a rank, so that a smaller k reads fewer columns.
+
+    Parameters
+    ----------
+    indices : ndarray of int32, shape (n, k)
+    distances : ndarray of float, shape (n, k)
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns `index_0` … `index_{k-1}`, `distance_0` … `distance_{k-1}`; rank 0 is the row itself.
+    """
+    k = indices.shape[1]
+    columns = {f"index_{rank}": indices[:, rank] for rank in range(k)}
+    columns |= {f"distance_{rank}": distances[:, rank] for rank in range(k)}
+    return pa.table(columns)
+
+
+def compute(
+    data: str | Path,
+    out: str | Path,
+    k: int,
+    metric: str,
+    method: str,
+    seed: int,
+    n_jobs: int,
+    metric_kwds: dict[str, float],
+    threads: int,
+    logger: Any,
+) -> None:
+    """Compute the k-NN of a stored data set and store it; see `nearest_neighbors`."""
+    features = store.read_features(data)
+    indices, distances, used = nearest_neighbors(features, k, metric, method, seed, n_jobs, metric_kwds, threads)
+    incomplete = int((indices < 0).any(axis=1).sum())
+    logger.info("%s k-NN of %d rows, k=%d, metric %s", used, len(indices), k, metric)
+    if incomplete:
+        logger.warning("NN-descent found fewer than %d neighbours for %d rows; the rest stay empty.", k, incomplete)
+    table = as_table(indices, distances)
+    record = store.make_record(
+        "knn",
+        key={
+            "metric": metric,
+            "metric_kwds": metric_kwds,
+            "method": method,
+            "n_neighbors": k,
+            "seed": seed,
+            "n_jobs": n_jobs,
+        },
+        values=store.fingerprint(table),
+        inputs={"data": store.read_record(data)["fingerprint"]},
+        method_used=used,
+    )
+    store.write(out, table, record)
+
+
+if "snakemake" in globals():
+    snakemake = globals()["snakemake"]
+    with job.running(snakemake.log[0]) as logger:
+        compute(
+            snakemake.input.data,
+            snakemake.output[0],
+            k=int(snakemake.wildcards.knn_k),
+            metric=snakemake.wildcards.metric,
+            method=snakemake.params.method,
+            seed=int(snakemake.wildcards.knn_seed),
+            n_jobs=int(snakemake.wildcards.knn_jobs),
+            metric_kwds=snakemake.params.metric_kwds,
+            threads=snakemake.threads,
+            logger=logger,
+        )

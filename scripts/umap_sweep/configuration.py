@@ -1,0 +1,304 @@
+"""The configuration: checked against its schema, completed with defaults, and turned into the cells of the sweep."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pandas as pd
+import yaml
+
+from umap_sweep.errors import InputError
+
+SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+
+# Keywords that the metrics of umap-learn take and a configuration can hold, that is single numbers.
+METRIC_KEYWORDS = {"minkowski": {"p"}}
+
+CELL_COLUMNS = ["metric", "knn_k", "knn_seed", "knn_jobs", "n_neighbors", "min_dist", "seed"]
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the configuration."""
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a configuration and fill in the defaults of its optional keys.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake has merged it.
+
+    Returns
+    -------
+    dict
+        The same with every key present; seeds are lists, whole numbers are int, min_dist values are float.
+
+    Raises
+    ------
+    InputError
+        For the first wrong value: the key, the value, what is allowed.
+    """
+    for path, value in _leaves(config):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{_dotted(path)} is {value}; allowed is a finite number.")
+    error = next(iter(jsonschema.Draft202012Validator(schema()).iter_errors(_plain(config))), None)
+    if error is not None:
+        raise InputError(_explain(error))
+
+    settings = _plain(config)
+    if settings["dataset"] not in settings["datasets"]:
+        known = settings["datasets"]
+        raise InputError(
+            f"dataset is '{settings['dataset']}', which is not under datasets; "
+            f"known are {', '.join(known)}{_nearest(settings['dataset'], known)}."
+        )
+    properties = schema()["properties"]
+    for section in ("umap", "plot"):
+        settings[section] = _defaults(properties[section]) | settings.get(section, {})
+    for name, source in settings["datasets"].items():
+        settings["datasets"][name] = _defaults(_definition(source["source"])) | source
+    settings["knn"]["seed"] = _as_list(settings["knn"]["seed"])
+    _check_metric_keywords(settings)
+    return settings
+
+
+def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the cells of the sweep.
+
+    Parameters
+    ----------
+    settings : mapping
+        From `complete`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a cell; the columns are `CELL_COLUMNS`, in the order in which they become folders.
+
+    Raises
+    ------
+    InputError
+        Where the grid's table is unusable, or a cell contradicts the rest of the configuration.
+    """
+    knn, grid = settings["knn"], settings["grid"]
+    if "table" in grid:
+        rows = _read_table(Path(grid["table"]), knn["seed"], _as_list(grid.get("seed", [10])))
+        where = f"grid.table {grid['table']}"
+    else:
+        missing = [axis for axis in ("n_neighbors", "min_dist", "seed") if axis not in grid]
+        if missing:
+            raise InputError(f"grid.{missing[0]} is missing; give the grid's three lists, or grid.table.")
+        rows = list(itertools.product(knn["seed"], grid["n_neighbors"], grid["min_dist"], _as_list(grid["seed"])))
+        where = "grid"
+    for _, n_neighbors, min_dist, _ in rows:
+        if n_neighbors > knn["n_neighbors"]:
+            raise InputError(
+                f"{where} has n_neighbors {n_neighbors}, more than knn.n_neighbors {knn['n_neighbors']}; "
+                f"raise knn.n_neighbors or drop the value."
+            )
+        if min_dist > settings["umap"]["spread"]:
+            raise InputError(
+                f"{where} has min_dist {min_dist}, more than umap.spread {settings['umap']['spread']}; "
+                f"raise umap.spread or drop the value."
+            )
+    return pd.DataFrame(
+        [
+            (knn["metric"], int(knn["n_neighbors"]), knn_seed, int(knn["n_jobs"]), int(k), float(min_dist), seed)
+            for knn_seed, k, min_dist, seed in rows
+        ],
+        columns=CELL_COLUMNS,
+    )
+
+
+def _read_table(path: Path, knn_seeds: Sequence[int], seeds: Sequence[int]) -> list[tuple[int, int, float, int]]:
+    if path.suffix not in (".csv", ".tsv"):
+        raise InputError(f"grid.table is '{path}'; allowed is a .csv or .tsv file.")
+    try:
+        table = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
+    except FileNotFoundError:
+        raise InputError(
+            f"grid.table '{path}' does not exist; give its path from the folder the sweep runs in."
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"grid.table '{path}' cannot be read: {error}. Write one row a cell under a header.") from None
+    known = ("n_neighbors", "min_dist", "seed", "knn_seed")
+    for column in table.columns:
+        if column not in known:
+            raise InputError(
+                f"grid.table '{path}' has a column '{column}'; allowed are {', '.join(known)}{_nearest(column, known)}."
+            )
+    for column in known[:2]:
+        if column not in table.columns:
+            raise InputError(f"grid.table '{path}' lacks the column '{column}'; add it.")
+    if table.empty:
+        raise InputError(f"grid.table '{path}' has no rows; write one row a cell.")
+    # Columns that the table leaves out take the configured values, each cell with each of them.
+    for column, values in (("seed", seeds), ("knn_seed", knn_seeds)):
+        if column not in table.columns:
+            table = table.merge(pd.DataFrame({column: list(values)}), how="cross")
+    definitions = schema()["$defs"]
+    kinds = {
+        "knn_seed": definitions["seed"],
+        "n_neighbors": definitions["n_neighbors_axis"]["items"],
+        "min_dist": definitions["min_dist_axis"]["items"],
+        "seed": definitions["seed"],
+    }
+    for column, kind in kinds.items():
+        for value in table[column].tolist():
+            finite = not isinstance(value, float) or math.isfinite(value)
+            if not finite or not jsonschema.Draft202012Validator(kind).is_valid(value):
+                raise InputError(f"grid.table '{path}' has {column} {value!r}; allowed is {allowed(kind)}.")
+    duplicates = table[table.duplicated()]
+    if len(duplicates):
+        cell = ", ".join(f"{name} {value}" for name, value in duplicates.iloc[0].items())
+        raise InputError(f"grid.table '{path}' has the cell {cell} twice; keep one row of it.")
+    return [
+        (int(row.knn_seed), int(row.n_neighbors), float(row.min_dist), int(row.seed))
+        for row in table.itertuples(index=False)
+    ]
+
+
+def _check_metric_keywords(settings: Mapping[str, Any]) -> None:
+    metric = settings["knn"]["metric"]
+    known = METRIC_KEYWORDS.get(metric, set())
+    for name in settings["umap"]["metric_kwds"]:
+        if name not in known:
+            takes = f"only {', '.join(sorted(known))}" if known else "none"
+            raise InputError(f"umap.metric_kwds has '{name}', but the metric {metric} takes {takes}; remove it.")
+
+
+def allowed(rule: Mapping[str, Any]) -> str:
+    """Return in words what a part of the schema allows.
+
+    Parameters
+    ----------
+    rule : mapping
+        A JSON Schema of the kinds that `config.schema.yaml` uses.
+
+    Returns
+    -------
+    str
+        Such as `a whole number from 2` or `one of auto, exact, nn-descent`.
+    """
+    if "$ref" in rule:
+        return allowed(schema()["$defs"][rule["$ref"].rpartition("/")[2]])
+    if "anyOf" in rule:
+        return ", or ".join(allowed(one) for one in rule["anyOf"])
+    if "const" in rule:
+        return f"`{rule['const']}`"
+    if "enum" in rule:
+        return "one of " + ", ".join(str(one) for one in rule["enum"])
+    kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
+    return " or ".join(_allowed_kind(kind, rule) for kind in kinds)
+
+
+def _allowed_kind(kind: str, rule: Mapping[str, Any]) -> str:
+    if kind in ("integer", "number"):
+        words = "a whole number" if kind == "integer" else "a number"
+        if "minimum" in rule:
+            words += f" from {rule['minimum']}"
+        if "exclusiveMinimum" in rule:
+            words += f" above {rule['exclusiveMinimum']}"
+        if "maximum" in rule:
+            words += f" to {rule['maximum']}"
+        return words
+    if kind == "array":
+        return f"a list of different values, each {allowed(rule['items'])}"
+    if kind == "string":
+        return f"text like {rule['pattern']}" if "pattern" in rule else "text"
+    return {"object": "a mapping of keys to values", "null": "null"}[kind]
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    if error.validator == "oneOf":
+        return _explain_source(error)
+    path = _dotted(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        unknown = next(key for key in error.instance if key not in known)
+        inside = f"{path} has" if path else "the configuration has"
+        return f"{inside} an unknown key '{unknown}'; allowed are {', '.join(known)}{_nearest(unknown, known)}."
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f"{path + '.' if path else ''}{missing} is missing; add it."
+    if error.validator == "propertyNames" or "propertyNames" in error.schema_path:
+        return f"{path} has the name '{error.instance}'; allowed are letters, digits, '_', '.' and '-'."
+    rule = error.schema
+    if error.validator == "anyOf" and isinstance(error.instance, list):
+        rule = next(one for one in rule["anyOf"] if one.get("type") == "array")
+    sentence = f"{path} is {error.instance!r}; allowed is {allowed(rule)}"
+    if isinstance(error.instance, str) and "enum" in rule:
+        sentence += _nearest(error.instance, rule["enum"])
+    if isinstance(error.instance, str) and _is_number(error.instance):
+        sentence += ". YAML reads this as text: write it plainly, as in 0.001 or 1.0e-3"
+    return sentence + "."
+
+
+def _explain_source(error: jsonschema.ValidationError) -> str:
+    """Explain a data set by the source it names, instead of by all sources that it is not."""
+    path = _dotted(error.absolute_path)
+    names = [one["$ref"].rpartition("/source_")[2] for one in error.validator_value]
+    source = error.instance.get("source") if isinstance(error.instance, dict) else None
+    if source not in names:
+        nearest = _nearest(str(source), names)
+        return f"{path}.source is {source!r}; allowed is one of {', '.join(names)}{nearest}."
+    return _explain(next(one for one in error.context if one.schema_path[0] == names.index(source)))
+
+
+def _definition(source: str) -> dict[str, Any]:
+    return schema()["$defs"][f"source_{source}"]
+
+
+def _defaults(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: rule["default"] for name, rule in section["properties"].items() if "default" in rule}
+
+
+def _nearest(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(str(word), [str(one) for one in known], n=1)
+    return f", nearest is '{close[0]}'" if close else ""
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in path)
+
+
+def _leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _leaves(one, (*path, key))
+    elif isinstance(value, list):
+        for place, one in enumerate(value):
+            yield from _leaves(one, (*path, place))
+    else:
+        yield path, value
+
+
+def _plain(value: Any) -> Any:
+    """Copy a configuration into plain dicts and lists, which may then be changed."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,52 @@
+rule sweep:
+    input:
+        embeddings=embeddings,
+    output:
+        "results/{dataset}/sweep.parquet",
+    log:
+        "results/{dataset}/logs/sweep.log",
+    benchmark:
+        "results/{dataset}/benchmarks/sweep.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        cell_keys=embedding_keys,
+    script:
+        "../../scripts/sweep.py"
+
+
+rule manifest:
+    input:
+        all_stages,
+    output:
+        "results/{dataset}/manifest.json",
+    log:
+        "results/{dataset}/logs/manifest.log",
+    benchmark:
+        "results/{dataset}/benchmarks/manifest.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    script:
+        "../../scripts/manifest.py"
+
+
+rule plot_grid:
+    input:
+        sweep="results/{dataset}/sweep.parquet",
+    output:
+        png="results/{dataset}/plots/{figure}.png",
+        vector=f"results/{{dataset}}/plots/{{figure}}.{SETTINGS['plot']['vector_format']}",
+    log:
+        "results/{dataset}/logs/plots/{figure}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/plots/{figure}.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        plot=SETTINGS["plot"],
+        dataset="{dataset}",
+        metric=SETTINGS["knn"]["metric"],
+        knn_seed=figure_knn_seed,
+        seed=figure_seed,
+    script:
+        "../../scripts/plot_grid.py"

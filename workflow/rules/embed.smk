@@ -1,0 +1,56 @@
+rule graph:
+    input:
+        knn=KNN_FILE,
+    output:
+        edges=f"{GRAPH_FOLDER}/edges.parquet",
+        vertices=f"{GRAPH_FOLDER}/vertices.parquet",
+    log:
+        f"results/{{dataset}}/logs/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        umap=only("n_components", "n_epochs", "init", "set_op_mix_ratio", "local_connectivity"),
+    script:
+        "../../scripts/graph.py"
+
+
+rule initial_layout:
+    input:
+        data=DATA_FILE,
+        edges=f"{GRAPH_FOLDER}/edges.parquet",
+        vertices=f"{GRAPH_FOLDER}/vertices.parquet",
+    output:
+        INITIAL_LAYOUT_FILE,
+    log:
+        f"results/{{dataset}}/logs/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        umap=only("n_components", "init", "metric_kwds"),
+    script:
+        "../../scripts/initial_layout.py"
+
+
+rule embedding:
+    input:
+        data=DATA_FILE,
+        edges=f"{GRAPH_FOLDER}/edges.parquet",
+        vertices=f"{GRAPH_FOLDER}/vertices.parquet",
+        initial_layout=INITIAL_LAYOUT_FILE,
+    output:
+        EMBEDDING_FILE,
+    log:
+        f"results/{{dataset}}/logs/embeddings/{CELLS.wildcard_pattern}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/embeddings/{CELLS.wildcard_pattern}.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        key=embedding_key,
+        umap=only("n_components", "spread", "repulsion_strength", "learning_rate", "negative_sample_rate"),
+    script:
+        "../../scripts/embedding.py"
