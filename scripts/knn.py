@@ -1,5 +1,6 @@
 """Compute the k-NN of a data set, once for the largest k of a sweep."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -234,9 +235,9 @@ def compute(
     n_jobs: int,
     metric_kwds: dict[str, float],
     threads: int,
-    logger: Any,
 ) -> None:
     """Compute the k-NN of a stored data set and store it; see `nearest_neighbors`."""
+    logger = logging.getLogger("umap_sweep")
     features = store.read_features(data)
     indices, distances, used = nearest_neighbors(features, k, metric, method, seed, n_jobs, metric_kwds, threads)
     incomplete = int((indices < 0).any(axis=1).sum())
@@ -263,7 +264,7 @@ def compute(
 
 if "snakemake" in globals():
     snakemake = globals()["snakemake"]
-    with job.running(snakemake.log[0]) as logger:
+    with job.running(snakemake.log[0]):
         compute(
             snakemake.input.data,
             snakemake.output[0],
@@ -274,5 +275,4 @@ if "snakemake" in globals():
             n_jobs=int(snakemake.wildcards.knn_jobs),
             metric_kwds=snakemake.params.metric_kwds,
             threads=snakemake.threads,
-            logger=logger,
         )

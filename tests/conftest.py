@@ -1,0 +1,103 @@
+"""What the tests share: the scripts on the path, and one way to store data and to run the stages on it."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+# The pool that the widest k-NN of these tests needs; it must be set before numba is imported.
+os.environ.setdefault("NUMBA_NUM_THREADS", "4")
+os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
+from umap_sweep import store  # noqa: E402
+
+UMAP_DEFAULTS = {
+    "n_components": 2,
+    "n_epochs": None,
+    "spread": 1.0,
+    "init": "spectral",
+    "learning_rate": 1.0,
+    "repulsion_strength": 1.0,
+    "negative_sample_rate": 5,
+    "local_connectivity": 1.0,
+    "set_op_mix_ratio": 1.0,
+    "metric_kwds": {},
+}
+
+
+def store_data(folder: Path, features: np.ndarray) -> Path:
+    """Store features as the fetch stage does, and return the path."""
+    features = np.ascontiguousarray(features, dtype=np.float32)
+    values = pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), features.shape[1])
+    table = pa.table({"id": np.arange(len(features)), "features": values})
+    path = folder / "data.parquet"
+    store.write(path, table, store.make_record("data", {"dataset": "test"}, store.fingerprint(table)))
+    return path
+
+
+@dataclass
+class Stages:
+    """The stages of a sweep on one data set, run as functions on stored files."""
+
+    folder: Path
+    features: np.ndarray
+    metric: str = "euclidean"
+    k: int = 15
+    knn_seed: int = 10
+    n_jobs: int = 1
+    method: str = "auto"
+    metric_kwds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Store the data and compute the k-NN."""
+        import knn
+
+        self.data = store_data(self.folder, self.features)
+        self.knn = self.folder / "knn.parquet"
+        knn.compute(
+            self.data, self.knn, self.k, self.metric, self.method, self.knn_seed, self.n_jobs, self.metric_kwds, 1
+        )
+
+    def cell(self, n_neighbors: int, min_dist: float, seed: int, **umap: Any) -> np.ndarray:
+        """Return one cell's coordinates, float32, shape (n, n_components)."""
+        import embedding
+        import graph
+        import initial_layout
+
+        umap = UMAP_DEFAULTS | umap
+        edges, vertices, start, out = (
+            self.folder / f"{name}.parquet" for name in ("edges", "vertices", "start", "embedding")
+        )
+        graph.compute(self.knn, edges, vertices, n_neighbors, umap)
+        initial_layout.compute(self.data, edges, vertices, start, seed, self.metric, umap)
+        embedding.compute(self.data, edges, vertices, start, out, min_dist, {}, umap)
+        names = [f"umap_{d + 1}" for d in range(umap["n_components"])]
+        return np.stack([store.read(out).column(name).to_numpy() for name in names], axis=1)
+
+    def plain(self, n_neighbors: int, min_dist: float, seed: int, **umap: Any) -> np.ndarray:
+        """Return the same cell by umap-learn's own call on the stored k-NN."""
+        from umap import UMAP
+
+        table = store.read(self.knn)
+        columns = [
+            np.stack([table.column(f"{kind}_{rank}").to_numpy() for rank in range(n_neighbors)], axis=1)
+            for kind in ("index", "distance")
+        ]
+        model = UMAP(
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
+            random_state=seed,
+            metric=self.metric,
+            metric_kwds=self.metric_kwds,
+            precomputed_knn=(*columns, None),
+            force_approximation_algorithm=True,
+            **umap,
+        )
+        return model.fit(np.ascontiguousarray(self.features, dtype=np.float32)).embedding_
