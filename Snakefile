@@ -1,6 +1,12 @@
+import atexit
+from copy import deepcopy
+
 from snakemake.utils import min_version
 
 min_version("9.0")
+
+# What the user gave, before it is merged over the defaults.
+GIVEN = deepcopy(config)
 
 
 configfile: workflow.source_path("config.yaml")
@@ -20,4 +26,5 @@ rule all:
 
 
 onsuccess:
-    print(where_to_look())
+    # Said when Snakemake itself has nothing more to say, so that it is the last line.
+    atexit.register(say_where_to_look)

@@ -61,7 +61,8 @@ def compute(
         )
     axes = pa.table({f"umap_{d + 1}": coordinates[:, d] for d in range(umap["n_components"])})
     rows = store.read(data, [name for name in ("id", "label") if name in store.column_names(data)])
-    table = pa.table({name: column for part in (rows, axes) for name, column in zip(part.column_names, part.columns, strict=True)})
+    columns = dict(zip(rows.column_names, rows.columns, strict=True))
+    table = pa.table(columns | dict(zip(axes.column_names, axes.columns, strict=True)))
     inputs = {
         "data": store.read_record(data)["fingerprint"],
         "graph": store.read_record(edges)["fingerprint"],

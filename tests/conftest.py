@@ -1,6 +1,7 @@
 """What the tests share: the scripts on the path, and one way to store data and to run the stages on it."""
 
 import os
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
+import yaml  # noqa: E402
 from umap_sweep import store  # noqa: E402
 
 UMAP_DEFAULTS = {
@@ -101,3 +103,32 @@ class Stages:
             **umap,
         )
         return model.fit(np.ascontiguousarray(self.features, dtype=np.float32)).embedding_
+
+
+@dataclass
+class Run:
+    """What a Snakemake call left behind."""
+
+    code: int
+    output: str
+
+    @property
+    def jobs(self) -> dict[str, int]:
+        """Number of jobs by rule, from the table that Snakemake prints before it starts."""
+        table = self.output.partition("Job stats:")[2].partition("total")[0]
+        return {line.split()[0]: int(line.split()[1]) for line in table.splitlines()[3:] if line.strip()}
+
+
+def snakemake(folder: Path, *arguments: str, cores: int = 2, config: dict[str, Any] | None = None) -> Run:
+    """Run the pipeline in `folder`, with `config` merged over the default configuration."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores)]
+    command += ["--workflow-profile", str(ROOT / "workflow" / "profiles" / "default")]
+    if config is not None:
+        (folder / "mine.yaml").write_text(yaml.safe_dump(config))
+        command += ["--configfile", "mine.yaml"]
+    # The pool size is the pipeline's own business; what this process was given must not reach it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "OPENBLAS_"))}
+    done = subprocess.run(
+        [*command, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    return Run(done.returncode, done.stdout)

@@ -30,13 +30,16 @@ def schema() -> dict[str, Any]:
     return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
 
-def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Check a configuration and fill in the defaults of its optional keys.
 
     Parameters
     ----------
     config : mapping
         As Snakemake has merged it.
+    given : mapping, optional
+        What the user gave, before it was merged over the defaults. A data set of the user's replaces a default of the
+        same name whole, and a table of cells replaces the default grid.
 
     Returns
     -------
@@ -48,14 +51,15 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     InputError
         For the first wrong value: the key, the value, what is allowed.
     """
-    for path, value in _leaves(config):
+    settings = _plain(config)
+    _replace_whole(settings, given or {})
+    for path, value in _leaves(settings):
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{_dotted(path)} is {value}; allowed is a finite number.")
-    error = next(iter(jsonschema.Draft202012Validator(schema()).iter_errors(_plain(config))), None)
+    error = next(iter(jsonschema.Draft202012Validator(schema()).iter_errors(settings)), None)
     if error is not None:
         raise InputError(_explain(error))
 
-    settings = _plain(config)
     if settings["dataset"] not in settings["datasets"]:
         known = settings["datasets"]
         raise InputError(
@@ -70,6 +74,23 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     settings["knn"]["seed"] = _as_list(settings["knn"]["seed"])
     _check_metric_keywords(settings)
     return settings
+
+
+def _replace_whole(config: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Undo the merging of keys that exclude each other."""
+    for name, dataset in _mapping(given.get("datasets")).items():
+        if "source" in _mapping(dataset):
+            config["datasets"][name] = _plain(dataset)
+    grid = _mapping(given.get("grid"))
+    if "table" in grid:
+        for axis in ("n_neighbors", "min_dist"):
+            if axis in grid:
+                raise InputError(f"grid has both a table and {axis}; give one of the two.")
+            config["grid"].pop(axis, None)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
@@ -202,6 +223,13 @@ def allowed(rule: Mapping[str, Any]) -> str:
     return " or ".join(_allowed_kind(kind, rule) for kind in kinds)
 
 
+def described(rule: Mapping[str, Any]) -> str:
+    """Return a part of the schema's own description, or that of the definition it refers to."""
+    if "description" in rule or "$ref" not in rule:
+        return rule["description"]
+    return described(schema()["$defs"][rule["$ref"].rpartition("/")[2]])
+
+
 def _allowed_kind(kind: str, rule: Mapping[str, Any]) -> str:
     if kind in ("integer", "number"):
         words = "a whole number" if kind == "integer" else "a number"
@@ -215,7 +243,7 @@ def _allowed_kind(kind: str, rule: Mapping[str, Any]) -> str:
     if kind == "array":
         return f"a list of different values, each {allowed(rule['items'])}"
     if kind == "string":
-        return f"text like {rule['pattern']}" if "pattern" in rule else "text"
+        return rule.get("title", "text")
     return {"object": "a mapping of keys to values", "null": "null"}[kind]
 
 

@@ -11,7 +11,7 @@ from umap_sweep import configuration, environment
 from umap_sweep.errors import InputError
 
 try:
-    SETTINGS = configuration.complete(config)
+    SETTINGS = configuration.complete(config, GIVEN)
     CELLS = Paramspace(configuration.cells(SETTINGS), param_sep="=")
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -125,6 +125,7 @@ def targets(wildcards):
     ]
 
 
-def where_to_look():
-    folder = f"results/{DATASET}"
-    return f"The sweep is done: look at {folder}/plots/grid.png, read {folder}/sweep.parquet."
+def say_where_to_look():
+    folder = Path("results") / DATASET
+    if (folder / "plots" / "grid.png").exists():
+        print(f"The sweep is done: look at {folder}/plots/grid.png, read {folder}/sweep.parquet.")
