@@ -123,12 +123,13 @@ def snakemake(folder: Path, *arguments: str, cores: int = 2, config: dict[str, A
     """Run the pipeline in `folder`, with `config` merged over the default configuration."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores)]
     command += ["--workflow-profile", str(ROOT / "workflow" / "profiles" / "default")]
+    command += arguments
     if config is not None:
         (folder / "mine.yaml").write_text(yaml.safe_dump(config))
         command += ["--configfile", "mine.yaml"]
     # The pool size is the pipeline's own business; what this process was given must not reach it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "OPENBLAS_"))}
     done = subprocess.run(
-        [*command, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     return Run(done.returncode, done.stdout)

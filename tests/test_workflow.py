@@ -169,7 +169,7 @@ class TestFinishedSweep:
 def test_further_axes_and_parameters(tmp_path):
     """Two k-NN seeds, two UMAP seeds, a table of cells, three dimensions: every cell is there and typed."""
     (tmp_path / "cells.csv").write_text("n_neighbors,min_dist,seed,knn_seed\n5,0.1,1,10\n7,0.3,2,11\n7,0.3,1,11\n")
-    config = iris(grid={"table": "cells.csv"}, knn={"seed": [10, 11]}, umap={"n_components": 3, "init": "pca"})
+    config = iris(knn={"seed": [10, 11]}, umap={"n_components": 3, "init": "pca"}) | {"grid": {"table": "cells.csv"}}
     run = snakemake(tmp_path, config=config)
     assert run.code == 0, run.output
     frame = pd.read_parquet(tmp_path / "results/iris/sweep.parquet")
@@ -199,7 +199,7 @@ def assert_refused(run: Run, folder, *said: str) -> None:
         (IRIS | {"dataset": "iri"}, ["dataset is 'iri'", "nearest is 'iris'"]),
         (
             {"dataset": "mine", "datasets": {"mine": {"source": "file", "path": "nowhere.csv"}}},
-            ["datasets.mine.path 'nowhere.csv' does not exist"],
+            ["datasets.mine.path is 'nowhere.csv', which is not a file"],
         ),
     ],
     ids=["k", "metric", "pca", "grid", "dataset", "file"],
@@ -236,20 +236,21 @@ def test_a_changed_file_is_fetched_again(tmp_path):
     assert store.read_record(tmp_path / target)["fingerprint"] != before
 
 
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Return the folder of a finished sweep of one cell that tests may damage."""
+    folder = tmp_path_factory.mktemp("damaged")
+    assert snakemake(folder, config=iris(grid={"n_neighbors": [5], "min_dist": [0.1]})).code == 0
+    return folder
+
+
 class TestDamage:
     """Damaged, stale and half-written files are never taken for results."""
-
-    @pytest.fixture(scope="class")
-    def swept(self, tmp_path_factory):
-        """Return the folder of a finished sweep that the tests of this class may damage."""
-        folder = tmp_path_factory.mktemp("damaged")
-        assert snakemake(folder, config=iris(grid={"n_neighbors": [5], "min_dist": [0.1]})).code == 0
-        return folder
 
     def test_damaged_knn(self, swept):
         path = next(swept.glob("results/iris/knn/**/knn.parquet"))
         whole = path.read_bytes()
-        for damaged in (whole[: len(whole) // 2], whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:], b""):
+        for damaged in (whole[: len(whole) // 2], whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], b""):
             path.write_bytes(damaged)
             run = snakemake(swept, config=iris(grid={"n_neighbors": [5], "min_dist": [0.1]}))
             assert run.code != 0
@@ -257,7 +258,10 @@ class TestDamage:
             assert "Delete it and run again" in run.output
             assert "Traceback" not in run.output
         path.unlink()
-        assert snakemake(swept, config=iris(grid={"n_neighbors": [5], "min_dist": [0.1]})).code == 0
+        assert (
+            snakemake(swept, "--forcerun", "knn", config=iris(grid={"n_neighbors": [5], "min_dist": [0.1]})).code == 0
+        )
+        store.read(path)
 
     def test_cell_of_another_configuration(self, swept):
         """Without Snakemake's own records nothing else would tell the two apart: the folders are the same."""

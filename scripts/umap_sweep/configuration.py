@@ -76,6 +76,16 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     return settings
 
 
+def check_source_exists(settings: Mapping[str, Any]) -> None:
+    """Raise an `InputError` where the data set to sweep is a file that is not there."""
+    source = settings["datasets"][settings["dataset"]]
+    if source["source"] == "file" and not Path(source["path"]).is_file():
+        raise InputError(
+            f"datasets.{settings['dataset']}.path is '{source['path']}', which is not a file; "
+            f"give its path from the folder the sweep runs in."
+        )
+
+
 def _replace_whole(config: dict[str, Any], given: Mapping[str, Any]) -> None:
     """Undo the merging of keys that exclude each other."""
     for name, dataset in _mapping(given.get("datasets")).items():

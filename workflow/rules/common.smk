@@ -12,6 +12,7 @@ from umap_sweep.errors import InputError
 
 try:
     SETTINGS = configuration.complete(config, GIVEN)
+    configuration.check_source_exists(SETTINGS)
     CELLS = Paramspace(configuration.cells(SETTINGS), param_sep="=")
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -53,13 +54,7 @@ def source_file(wildcards):
     """The user's own file, so that a changed one is fetched again; other sources have no input."""
     if source(wildcards)["source"] != "file":
         return []
-    path = source(wildcards)["path"]
-    if not os.path.exists(path):
-        raise WorkflowError(
-            f"datasets.{wildcards.dataset}.path '{path}' does not exist; "
-            "give its path from the folder the sweep runs in."
-        )
-    return path
+    return source(wildcards)["path"]
 
 
 def only(*names):
