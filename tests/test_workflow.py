@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import manifest
 import numpy as np
 import pandas as pd
 import pyarrow.dataset
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, UMAP_DEFAULTS, Run, snakemake
 from umap_sweep import store
+from umap_sweep.errors import InputError
 
 IRIS = {
     "dataset": "iris",
@@ -270,18 +272,17 @@ class TestDamage:
         assert run.code != 0
         assert "was made with spread 1.0, but the configuration says 2.0" in run.output
 
-    def test_result_made_from_another_knn(self, swept):
-        config = iris(grid={"n_neighbors": [5], "min_dist": [0.1]})
-        path = next(swept.glob("results/iris/knn/**/knn.parquet"))
-        assert snakemake(swept, "--forcerun", "manifest", "--rerun-triggers", "mtime", config=config).code == 0
-        table, record = store.read(path), store.read_record(path)
-        store.write(path, table, record | {"fingerprint": "0" * 64})
-        for other in swept.glob("results/iris/**/*.parquet"):
-            os.utime(other)
-        time.sleep(0.01)
-        run = snakemake(swept, "--forcerun", "manifest", "--rerun-triggers", "params", config=config)
-        assert run.code != 0
-        assert "was made from another knn than the stored one" in run.output
+    def test_manifest_refuses_a_mixture(self, finished, tmp_path):
+        """A graph made from one k-NN beside another k-NN is not one sweep."""
+        folder, _ = finished
+        graph = next(folder.glob("results/iris/graph/**/n_neighbors=5/edges.parquet"))
+        knn = next(folder.glob("results/iris/knn/**/knn.parquet"))
+        data = folder / "results/iris/data/data.parquet"
+        assert len(manifest.manifest([data, knn, graph])["results"]) == 3
+        other = tmp_path / "knn.parquet"
+        store.write(other, store.read(knn), store.read_record(knn) | {"fingerprint": "0" * 64})
+        with pytest.raises(InputError, match="made from another knn than the stored one"):
+            manifest.manifest([data, other, graph])
 
 
 def test_a_killed_run_leaves_nothing_half_written(tmp_path):
