@@ -106,6 +106,7 @@ def _scaled_with_noise(positions: np.ndarray, random_state: np.random.RandomStat
 
 def compute(
     data: str | Path,
+    knn: str | Path,
     edges: str | Path,
     vertices: str | Path,
     out: str | Path,
@@ -117,8 +118,8 @@ def compute(
 
     Parameters
     ----------
-    data, edges, vertices : path
-        The stored data set, and the two tables of `scripts/graph.py`.
+    data, knn, edges, vertices : path
+        The stored data set and k-NN, and the two tables of `scripts/graph.py`.
     out : path
         Receives `init_1` … `init_d` (float32); its record carries `rng_state`.
     seed : int
@@ -142,11 +143,13 @@ def compute(
         graph = scipy.sparse.coo_matrix((weight, (head, tail)), shape=(n_rows, n_rows))
     if init == "pca" or record["connected_components"] > 1:
         features = store.read_features(data)
+    state = store.read_record(knn).get("random_state")
+    random_state = np.random.RandomState(seed) if state is None else store.random_state_from(state)
     positions, rng_state = initial_layout(
         n_rows,
         n_components,
         init,
-        np.random.RandomState(seed),
+        random_state,
         eigenvectors,
         graph,
         features,
@@ -154,11 +157,10 @@ def compute(
         umap["metric_kwds"],
     )
     table = pa.table({f"init_{d + 1}": positions[:, d] for d in range(n_components)})
-    state = rng_state.tolist()
     key = record["key"] | {"seed": seed}
     inputs = {"data": store.read_record(data)["fingerprint"], "graph": store.read_record(edges)["fingerprint"]}
-    values = store.fingerprint(table, rng_state=state)
-    store.write(out, table, store.make_record("initial_layout", key, values, inputs, rng_state=state))
+    values = store.fingerprint(table, rng_state=rng_state.tolist())
+    store.write(out, table, store.make_record("initial_layout", key, values, inputs, rng_state=rng_state.tolist()))
 
 
 if "snakemake" in globals():
@@ -166,6 +168,7 @@ if "snakemake" in globals():
     with job.running(snakemake.log[0]):
         compute(
             snakemake.input.data,
+            snakemake.input.knn,
             snakemake.input.edges,
             snakemake.input.vertices,
             snakemake.output[0],

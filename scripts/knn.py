@@ -39,7 +39,7 @@ def nearest_neighbors(
     k: int,
     metric: str,
     method: str,
-    seed: int,
+    random_state: np.random.RandomState,
     n_jobs: int,
     metric_kwds: dict[str, float] | None = None,
     threads: int = 1,
@@ -58,10 +58,10 @@ def nearest_neighbors(
         Neighbours of each row, itself included; 2 <= k < n.
     metric : str
         umap-learn's name of the distance.
-    method : {"auto", "exact", "nn-descent"}
-        How to search.
-    seed : int
-        Seed of NN-descent.
+    method : {"auto", "exact", "nn-descent", "plain"}
+        How to search; `plain` searches as `auto` does.
+    random_state : numpy.random.RandomState
+        For NN-descent; advanced by it as a plain seeded UMAP advances its own.
     n_jobs : int
         Logical threads of NN-descent, on which its result depends.
     metric_kwds : dict of str to float, optional
@@ -90,10 +90,10 @@ def nearest_neighbors(
         )
     _check_metric(features, metric)
     metric_kwds = metric_kwds or {}
-    if method == "auto":
+    if method in ("auto", "plain"):
         method = "exact" if n_rows < SMALL_DATA else "nn-descent"
     if method == "nn-descent":
-        indices, distances = _nn_descent(features, k, metric, metric_kwds, seed, n_jobs)
+        indices, distances = _nn_descent(features, k, metric, metric_kwds, random_state, n_jobs)
     elif n_rows < SMALL_DATA:
         indices, distances = _all_pairs(features, k, metric, metric_kwds)
     else:
@@ -135,7 +135,12 @@ def _all_pairs(
 
 
 def _nn_descent(
-    features: np.ndarray, k: int, metric: str, metric_kwds: dict[str, float], seed: int, n_jobs: int
+    features: np.ndarray,
+    k: int,
+    metric: str,
+    metric_kwds: dict[str, float],
+    random_state: np.random.RandomState,
+    n_jobs: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     from pynndescent.distances import named_distances
     from umap.umap_ import nearest_neighbors as umap_nearest_neighbors
@@ -146,7 +151,7 @@ def _nn_descent(
         metric if metric in named_distances else _metric_function(metric),
         metric_kwds,
         False,  # angular: taken and not used by umap-learn
-        np.random.RandomState(seed),
+        random_state,
         n_jobs=n_jobs,
     )
     return indices, distances
@@ -239,12 +244,17 @@ def compute(
     """Compute the k-NN of a stored data set and store it; see `nearest_neighbors`."""
     logger = logging.getLogger("umap_sweep")
     features = store.read_features(data)
-    indices, distances, used = nearest_neighbors(features, k, metric, method, seed, n_jobs, metric_kwds, threads)
+    random_state = np.random.RandomState(seed)
+    indices, distances, used = nearest_neighbors(
+        features, k, metric, method, random_state, n_jobs, metric_kwds, threads
+    )
     incomplete = int((indices < 0).any(axis=1).sum())
     logger.info("%s k-NN of %d rows, k=%d, metric %s", used, len(indices), k, metric)
     if incomplete:
         logger.warning("NN-descent found fewer than %d neighbours for %d rows; the rest stay empty.", k, incomplete)
     table = as_table(indices, distances)
+    # A plain UMAP goes on with the generator that its k-NN search has advanced; all else starts a fresh one.
+    state = {"random_state": store.state_of(random_state)} if method == "plain" else {}
     record = store.make_record(
         "knn",
         key={
@@ -255,9 +265,10 @@ def compute(
             "seed": seed,
             "n_jobs": n_jobs,
         },
-        values=store.fingerprint(table),
+        values=store.fingerprint(table, **state),
         inputs={"data": store.read_record(data)["fingerprint"]},
         method_used=used,
+        **state,
     )
     store.write(out, table, record)
 

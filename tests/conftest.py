@@ -10,10 +10,10 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-# The pool that the widest k-NN of these tests needs; it must be set before numba is imported.
-os.environ.setdefault("NUMBA_NUM_THREADS", "4")
-os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from umap_sweep import environment  # noqa: E402
+
+# What the pipeline's jobs run under, with a pool for the widest k-NN here; it must be set before numba is imported.
+os.environ.update(environment.job_variables(knn_jobs=4, cpu="x86-64-v3"))
 
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
@@ -78,7 +78,7 @@ class Stages:
             self.folder / f"{name}.parquet" for name in ("edges", "vertices", "start", "embedding")
         )
         graph.compute(self.knn, edges, vertices, n_neighbors, umap)
-        initial_layout.compute(self.data, edges, vertices, start, seed, self.metric, umap)
+        initial_layout.compute(self.data, self.knn, edges, vertices, start, seed, self.metric, umap)
         embedding.compute(self.data, edges, vertices, start, out, min_dist, {}, umap)
         names = [f"umap_{d + 1}" for d in range(umap["n_components"])]
         return np.stack([store.read(out).column(name).to_numpy() for name in names], axis=1)
@@ -127,9 +127,11 @@ def snakemake(folder: Path, *arguments: str, cores: int = 2, config: dict[str, A
     if config is not None:
         (folder / "mine.yaml").write_text(yaml.safe_dump(config))
         command += ["--configfile", "mine.yaml"]
-    # The pool size is the pipeline's own business; what this process was given must not reach it.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "OPENBLAS_"))}
+    # These are the pipeline's own business; what this process was given must not reach it.
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in environment.job_variables(1, "native")
+    }
     done = subprocess.run(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=inherited, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     return Run(done.returncode, done.stdout)

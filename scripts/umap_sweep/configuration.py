@@ -21,6 +21,7 @@ SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yam
 # Keywords that the metrics of umap-learn take and a configuration can hold, that is single numbers.
 METRIC_KEYWORDS = {"minkowski": {"p"}}
 
+_KEY_ORDER = ["knn_k", "knn_seed", "n_neighbors", "min_dist", "seed"]
 CELL_COLUMNS = ["metric", "knn_k", "knn_seed", "knn_jobs", "n_neighbors", "min_dist", "seed"]
 
 
@@ -60,17 +61,18 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     if error is not None:
         raise InputError(_explain(error))
 
-    if settings["dataset"] not in settings["datasets"]:
-        known = settings["datasets"]
-        raise InputError(
-            f"dataset is '{settings['dataset']}', which is not under datasets; "
-            f"known are {', '.join(known)}{_nearest(settings['dataset'], known)}."
-        )
     properties = schema()["properties"]
-    for section in ("umap", "plot"):
+    for section in ("umap", "claims", "verify", "plot"):
         settings[section] = _defaults(properties[section]) | settings.get(section, {})
+    known = settings["datasets"]
+    for key, name in (("dataset", settings["dataset"]), ("claims.dataset", settings["claims"]["dataset"])):
+        if name not in known:
+            raise InputError(
+                f"{key} is '{name}', which is not under datasets; known are {', '.join(known)}{_nearest(name, known)}."
+            )
     for name, source in settings["datasets"].items():
         settings["datasets"][name] = _defaults(_definition(source["source"])) | source
+    settings.setdefault("cpu", properties["cpu"]["default"])
     settings["knn"]["seed"] = _as_list(settings["knn"]["seed"])
     _check_metric_keywords(settings)
     return settings
@@ -132,7 +134,7 @@ def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
         rows = list(itertools.product(knn["seed"], grid["n_neighbors"], grid["min_dist"], _as_list(grid["seed"])))
         where = "grid"
     for _, n_neighbors, min_dist, _ in rows:
-        if n_neighbors > knn["n_neighbors"]:
+        if n_neighbors > knn["n_neighbors"] and knn["method"] != "plain":
             raise InputError(
                 f"{where} has n_neighbors {n_neighbors}, more than knn.n_neighbors {knn['n_neighbors']}; "
                 f"raise knn.n_neighbors or drop the value."
@@ -142,13 +144,19 @@ def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
                 f"{where} has min_dist {min_dist}, more than umap.spread {settings['umap']['spread']}; "
                 f"raise umap.spread or drop the value."
             )
-    return pd.DataFrame(
-        [
-            (knn["metric"], int(knn["n_neighbors"]), knn_seed, int(knn["n_jobs"]), int(k), float(min_dist), seed)
-            for knn_seed, k, min_dist, seed in rows
-        ],
-        columns=CELL_COLUMNS,
-    )
+    if knn["method"] == "plain":
+        if knn["n_jobs"] != 1:
+            raise InputError(
+                f"knn.n_jobs is {knn['n_jobs']}; with knn.method plain it must be 1, because a seeded UMAP uses one."
+            )
+        # A plain UMAP computes its k-NN at its own n_neighbors, from its own seed.
+        keys = [(k, seed, k, min_dist, seed) for _, k, min_dist, seed in rows]
+    else:
+        keys = [(int(knn["n_neighbors"]), *row) for row in rows]
+    columns = {name: [key[place] for key in dict.fromkeys(keys)] for place, name in enumerate(_KEY_ORDER)}
+    table = pd.DataFrame(columns | {"metric": knn["metric"], "knn_jobs": int(knn["n_jobs"])})
+    whole = ["knn_k", "knn_seed", "n_neighbors", "seed"]
+    return table.astype(dict.fromkeys(whole, "int64") | {"min_dist": "float64"})[CELL_COLUMNS]
 
 
 def _read_table(path: Path, knn_seeds: Sequence[int], seeds: Sequence[int]) -> list[tuple[int, int, float, int]]:
@@ -254,7 +262,7 @@ def _allowed_kind(kind: str, rule: Mapping[str, Any]) -> str:
         return f"a list of different values, each {allowed(rule['items'])}"
     if kind == "string":
         return rule.get("title", "text")
-    return {"object": "a mapping of keys to values", "null": "null"}[kind]
+    return {"object": "a mapping of keys to values", "null": "null", "boolean": "true or false"}[kind]
 
 
 def _explain(error: jsonschema.ValidationError) -> str:

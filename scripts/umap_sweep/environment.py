@@ -7,8 +7,44 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from umap_sweep.errors import InputError
+
 # The libraries whose version can change a bit of a result, not every package installed.
 SHAPING_PACKAGES = ("llvmlite", "numba", "numpy", "pynndescent", "scikit-learn", "scipy", "umap-learn")
+
+# Says to a job which level it is held to.
+CPU_VARIABLE = "UMAP_SWEEP_CPU"
+
+# What holds each library to a level: numba's code, OpenBLAS's kernels, numpy's dispatched loops, glibc's exp, log and
+# pow. Every other library in the chain is compiled for all x86-64 CPUs alike.
+CPU_LEVELS = {
+    "x86-64-v2": {
+        "NUMBA_CPU_NAME": "x86-64-v2",
+        "NUMBA_CPU_FEATURES": "",
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2_Usable,-FMA_Usable,-AVX2,-FMA,-FMA4",
+    },
+    "x86-64-v3": {
+        "NUMBA_CPU_NAME": "x86-64-v3",
+        "NUMBA_CPU_FEATURES": "",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    },
+    "x86-64-v4": {
+        "NUMBA_CPU_NAME": "x86-64-v4",
+        "NUMBA_CPU_FEATURES": "",
+        "OPENBLAS_CORETYPE": "SkylakeX",
+        "NPY_DISABLE_CPU_FEATURES": "AVX512_ICL AVX512_SPR",
+    },
+}
+
+# What /proc/cpuinfo calls the instructions that tell the levels apart.
+LEVEL_FLAGS = {
+    "x86-64-v2": ("sse4_2", "popcnt", "ssse3"),
+    "x86-64-v3": ("avx2", "fma", "bmi2", "movbe", "f16c"),
+    "x86-64-v4": ("avx2", "fma", "bmi2", "movbe", "f16c", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+}
 
 
 def describe() -> dict[str, str]:
@@ -17,16 +53,18 @@ def describe() -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        `python`, `platform`, `cpu` (the model's name), and the version of each of `SHAPING_PACKAGES`.
+        `python`, `platform`, `cpu` (the model's name), `cpu_level` (what jobs are held to), and the version of each of
+        `SHAPING_PACKAGES`.
     """
     found = {name: version(name) for name in SHAPING_PACKAGES}
     found["python"] = platform.python_version()
     found["platform"] = f"{platform.system()} {platform.machine()}"
     found["cpu"] = _cpu_model()
+    found["cpu_level"] = os.environ.get(CPU_VARIABLE, "native")
     return dict(sorted(found.items()))
 
 
-def job_variables(knn_jobs: int) -> dict[str, str]:
+def job_variables(knn_jobs: int, cpu: str) -> dict[str, str]:
     """Return the environment variables that every job of a sweep runs under.
 
     Parameters
@@ -34,17 +72,41 @@ def job_variables(knn_jobs: int) -> dict[str, str]:
     knn_jobs : int
         The logical number of threads of NN-descent. numba refuses to use more threads than it was started with,
         so the pool is made this large even where the machine has fewer cores.
+    cpu : str
+        The configuration's `cpu`: `native`, or a level of the x86-64 psABI.
 
     Returns
     -------
     dict of str to str
         To be set before a job's Python starts.
     """
+    # On other architectures there is no such level to hold to.
+    level = cpu if platform.machine().lower() in ("x86_64", "amd64") else "native"
     return {
-        "NUMBA_NUM_THREADS": str(max(knn_jobs, 1)),
+        "NUMBA_NUM_THREADS": str(knn_jobs),
         # The layer that every numba build has; which other layers are installed must not matter.
         "NUMBA_THREADING_LAYER": "workqueue",
+        CPU_VARIABLE: level,
+        **CPU_LEVELS.get(level, {}),
     }
+
+
+def check_cpu() -> None:
+    """Raise an `InputError` where this machine lacks the instruction set that its jobs are held to."""
+    level = os.environ.get(CPU_VARIABLE, "native")
+    flags = _cpu_flags()
+    missing = [flag for flag in LEVEL_FLAGS.get(level, ()) if flags and flag not in flags]
+    if missing:
+        raise InputError(
+            f"cpu is {level}, but this machine's CPU lacks {', '.join(missing)}; "
+            f"choose a lower level in the configuration, and run the whole sweep again."
+        )
+
+
+def _cpu_flags() -> set[str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return set(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
 
 
 def _cpu_model() -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from umap_sweep import environment
 from umap_sweep.errors import InputError
 
 
@@ -36,6 +37,7 @@ def running(log: str | Path) -> Iterator[logging.Logger]:
     logging.captureWarnings(True)
     logger = logging.getLogger("umap_sweep")
     try:
+        environment.check_cpu()
         yield logger
     except InputError as error:
         _stop(logger, str(error))

@@ -117,6 +117,20 @@ def make_record(
     }
 
 
+def state_of(random_state: np.random.RandomState) -> list[Any]:
+    """Return the state of a Mersenne Twister in a form that JSON holds exactly."""
+    name, words, position, has_normal, normal = random_state.get_state()
+    return [name, words.tolist(), int(position), int(has_normal), float(normal)]
+
+
+def random_state_from(state: Sequence[Any]) -> np.random.RandomState:
+    """Return a generator that goes on from a state given by `state_of`."""
+    name, words, position, has_normal, normal = state
+    random_state = np.random.RandomState(0)
+    random_state.set_state((name, np.array(words, dtype=np.uint32), position, has_normal, normal))
+    return random_state
+
+
 @contextmanager
 def appearing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and put it in place once the block has ended well.

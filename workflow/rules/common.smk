@@ -20,7 +20,7 @@ except InputError as error:
 DATASET = SETTINGS["dataset"]
 
 # Every job inherits these, on whichever machine it runs, because its own Snakemake process reads this file.
-os.environ.update(environment.job_variables(SETTINGS["knn"]["n_jobs"]))
+os.environ.update(environment.job_variables(SETTINGS["knn"]["n_jobs"], SETTINGS["cpu"]))
 
 # A stage's key is its folder. The method is not part of the cells' folders, which users read as partitions.
 KNN = "knn_k={knn_k}/knn_seed={knn_seed}/knn_jobs={knn_jobs}"

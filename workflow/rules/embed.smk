@@ -19,6 +19,7 @@ rule graph:
 rule initial_layout:
     input:
         data=DATA_FILE,
+        knn=KNN_FILE,
         edges=f"{GRAPH_FOLDER}/edges.parquet",
         vertices=f"{GRAPH_FOLDER}/vertices.parquet",
     output:
