@@ -47,7 +47,12 @@ def fingerprint(table: pa.Table, **also: Any) -> str:
     digest = hashlib.sha256()
     for field in table.schema:
         digest.update(f"{field.name}\0{_type_name(field.type)}\0{table.num_rows}\0".encode())
-        for chunk in table.column(field.name).chunks:
+        chunks = table.column(field.name).chunks
+        # How a column is cut into chunks must not matter: all of its nulls go first, then all of its values.
+        if table.column(field.name).null_count:
+            for chunk in chunks:
+                digest.update(_buffer(chunk.is_null().to_numpy(zero_copy_only=False)))
+        for chunk in chunks:
             for part in _value_bytes(chunk):
                 digest.update(part)
     if also:
@@ -66,7 +71,6 @@ def _type_name(kind: pa.DataType) -> str:
 def _value_bytes(chunk: pa.Array) -> Iterator[memoryview | bytes]:
     kind = chunk.type
     if chunk.null_count:
-        yield np.asarray(chunk.is_null()).tobytes()
         chunk = chunk.fill_null("" if _is_text(kind) else 0)
     if pa.types.is_fixed_size_list(kind):
         yield _buffer(chunk.flatten().to_numpy())
@@ -206,7 +210,8 @@ def read_features(path: str | Path) -> np.ndarray:
         Where the file is missing or damaged.
     """
     with _explaining_damage(path):
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        # Without a buffer, whole columns of a row group would be read at once.
+        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=2**16)
         width = file.schema_arrow.field("features").type.list_size
         features = np.empty((file.metadata.num_rows, width), dtype=np.float32)
         start = 0
