@@ -89,13 +89,15 @@ def initial_layout(
 
 def _principal_components(features: np.ndarray, n_components: int, random_state: np.random.RandomState) -> np.ndarray:
     from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
 
     if n_components > min(features.shape):
         raise InputError(
             f"umap.init pca cannot make {n_components} dimensions of {features.shape[0]} rows and "
             f"{features.shape[1]} columns; lower umap.n_components or use another umap.init."
         )
-    return PCA(n_components=n_components, random_state=random_state).fit_transform(features).astype(np.float32)
+    with threadpool_limits(1, user_api="blas"):  # several threads give other last bits
+        return PCA(n_components=n_components, random_state=random_state).fit_transform(features).astype(np.float32)
 
 
 def _scaled_with_noise(positions: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:

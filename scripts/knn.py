@@ -167,6 +167,7 @@ def _exact(
     """
     from joblib import Parallel, delayed
     from sklearn.neighbors import NearestNeighbors
+    from threadpoolctl import threadpool_limits
 
     function = _metric_function(metric)
     search = NearestNeighbors(
@@ -178,9 +179,10 @@ def _exact(
     ).fit(features)
     starts = range(0, features.shape[0], BLOCK_ROWS)
     # Threads take whole blocks, each searched by one thread: how ties are broken must not depend on their number.
-    blocks = Parallel(n_jobs=threads, prefer="threads")(
-        delayed(search.kneighbors)(features[start : start + BLOCK_ROWS], return_distance=False) for start in starts
-    )
+    with threadpool_limits(1):
+        blocks = Parallel(n_jobs=threads, prefer="threads")(
+            delayed(search.kneighbors)(features[start : start + BLOCK_ROWS], return_distance=False) for start in starts
+        )
     indices = np.concatenate(blocks).astype(np.int32)
     _put_itself_among(indices)
     distances = _distances(features, indices, function, tuple(metric_kwds.values()))

@@ -11,22 +11,29 @@ from unittest import mock
 
 import numpy as np
 import scipy.sparse.linalg
+from threadpoolctl import threadpool_limits
 
 from umap_sweep.errors import InputError
 
 
 @contextmanager
 def deterministic_arpack() -> Iterator[None]:
-    """Give ARPACK a fixed generator wherever umap-learn and scikit-learn call `eigsh` inside the block.
+    """Give ARPACK one BLAS thread, and a fixed generator wherever `eigsh` is called inside the block.
 
     umap-learn starts ARPACK from a vector of ones. Where that vector lies in an invariant subspace, as it does on a
     regular graph, ARPACK asks for a random vector, and SciPy draws it from the operating system's entropy unless
     `eigsh` is given `rng`. Nothing else changes: where ARPACK does not ask, the bits are umap-learn's.
+
+    With several threads OpenBLAS sums long vectors in several parts, which gives other last bits.
     """
     import sklearn.manifold._spectral_embedding as scikit_learn
 
     seeded = functools.partial(scipy.sparse.linalg.eigsh, rng=0)
-    with mock.patch.object(scipy.sparse.linalg, "eigsh", seeded), mock.patch.object(scikit_learn, "eigsh", seeded):
+    with (
+        mock.patch.object(scipy.sparse.linalg, "eigsh", seeded),
+        mock.patch.object(scikit_learn, "eigsh", seeded),
+        threadpool_limits(1, user_api="blas"),
+    ):
         yield
 
 

@@ -23,6 +23,10 @@ from umap_sweep import environment
 from umap_sweep.errors import InputError
 
 RECORD = b"umap_sweep"
+
+# States of random generators that belong to a stage's values and stand in its record.
+GENERATOR_STATES = ("random_state", "rng_state")
+
 WRITE_OPTIONS: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
 
 
@@ -119,6 +123,20 @@ def make_record(
         **also,
         "environment": environment.describe(),
     }
+
+
+def fingerprint_of(path: str | Path) -> str:
+    """Return the fingerprint of a stored table's values as they are now, whatever its record says.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    record, table = read_record(path), read(path)
+    if record["stage"] == "embedding":
+        table = table.select([name for name in table.column_names if name.startswith("umap_")])
+    return fingerprint(table, **{name: record[name] for name in GENERATOR_STATES if name in record})
 
 
 def state_of(random_state: np.random.RandomState) -> list[Any]:

@@ -32,6 +32,14 @@ INITIAL_LAYOUT_FOLDER = (
 )
 INITIAL_LAYOUT_FILE = f"{INITIAL_LAYOUT_FOLDER}/initial_layout.parquet"
 EMBEDDING_FILE = f"results/{{dataset}}/embeddings/{CELLS.wildcard_pattern}/embedding.parquet"
+STAGE_FILES = [
+    DATA_FILE,
+    KNN_FILE,
+    f"{GRAPH_FOLDER}/edges.parquet",
+    f"{GRAPH_FOLDER}/vertices.parquet",
+    INITIAL_LAYOUT_FILE,
+    EMBEDDING_FILE,
+]
 
 
 wildcard_constraints:
@@ -79,21 +87,39 @@ def embedding_keys(wildcards):
     return [cell_key(cell) for cell in CELLS.dataframe.to_dict("records")]
 
 
-def of_all_cells(pattern):
+def of_cells(pattern, cells):
     """The files of one stage, each once, in the order of the cells."""
-    return list(dict.fromkeys(expand(pattern, zip, dataset=[DATASET] * len(CELLS.dataframe), **CELLS.dataframe)))
+    return list(dict.fromkeys(expand(pattern, zip, dataset=[DATASET] * len(cells), **cells)))
 
 
 def embeddings(wildcards):
-    return of_all_cells(EMBEDDING_FILE)
+    return of_cells(EMBEDDING_FILE, CELLS.dataframe)
 
 
 def all_stages(wildcards):
-    return [
-        path
-        for pattern in (DATA_FILE, KNN_FILE, f"{GRAPH_FOLDER}/edges.parquet", INITIAL_LAYOUT_FILE, EMBEDDING_FILE)
-        for path in of_all_cells(pattern)
-    ]
+    return [path for pattern in STAGE_FILES for path in of_cells(pattern, CELLS.dataframe)]
+
+
+def again(pattern):
+    """Where `verify` puts what it computes once more."""
+    return pattern.replace("results/{dataset}/", "results/{dataset}/verify/", 1)
+
+
+def cells_to_verify():
+    """All cells or the seeded sample, the last ones first."""
+    count = SETTINGS["verify"]["cells"]
+    cells = CELLS.dataframe
+    if count != "all":
+        cells = cells.sample(min(count, len(cells)), random_state=0)
+    return cells.iloc[::-1]
+
+
+def stages_to_verify(wildcards):
+    return [path for pattern in STAGE_FILES for path in of_cells(pattern, cells_to_verify())]
+
+
+def recomputed_stages(wildcards):
+    return [path for pattern in STAGE_FILES for path in of_cells(again(pattern), cells_to_verify())]
 
 
 def figures():
@@ -123,4 +149,4 @@ def targets(wildcards):
 def say_where_to_look():
     folder = Path("results") / DATASET
     if (folder / "plots" / "grid.png").exists():
-        print(f"The sweep is done: look at {folder}/plots/grid.png, read {folder}/sweep.parquet.")
+        print(f"Look at {folder}/plots/grid.png, read {folder}/sweep.parquet.")

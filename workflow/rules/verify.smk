@@ -1,0 +1,98 @@
+# Everything once more, into a folder of its own. Nothing here reads or writes a stored result, except `verify` itself,
+# which holds the two against each other. Other numbers of threads than the sweep's must not matter.
+
+
+use rule fetch as fetch_again with:
+    output:
+        temp(again(DATA_FILE)),
+    log:
+        "results/{dataset}/logs/verify/fetch.log",
+    benchmark:
+        "results/{dataset}/benchmarks/verify/fetch.tsv"
+
+
+use rule knn as knn_again with:
+    input:
+        data=again(DATA_FILE),
+    output:
+        temp(again(KNN_FILE)),
+    log:
+        f"results/{{dataset}}/logs/verify/knn/metric={{metric}}/{KNN}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/verify/knn/metric={{metric}}/{KNN}.tsv"
+    threads: 2
+
+
+use rule graph as graph_again with:
+    input:
+        knn=again(KNN_FILE),
+    output:
+        edges=temp(again(f"{GRAPH_FOLDER}/edges.parquet")),
+        vertices=temp(again(f"{GRAPH_FOLDER}/vertices.parquet")),
+    log:
+        f"results/{{dataset}}/logs/verify/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/verify/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.tsv"
+    threads: 2
+
+
+use rule initial_layout as initial_layout_again with:
+    input:
+        data=again(DATA_FILE),
+        knn=again(KNN_FILE),
+        edges=again(f"{GRAPH_FOLDER}/edges.parquet"),
+        vertices=again(f"{GRAPH_FOLDER}/vertices.parquet"),
+    output:
+        temp(again(INITIAL_LAYOUT_FILE)),
+    log:
+        f"results/{{dataset}}/logs/verify/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/verify/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.tsv"
+    threads: 2
+
+
+use rule embedding as embedding_again with:
+    input:
+        data=again(DATA_FILE),
+        edges=again(f"{GRAPH_FOLDER}/edges.parquet"),
+        vertices=again(f"{GRAPH_FOLDER}/vertices.parquet"),
+        initial_layout=again(INITIAL_LAYOUT_FILE),
+    output:
+        temp(again(EMBEDDING_FILE)),
+    log:
+        f"results/{{dataset}}/logs/verify/embeddings/{CELLS.wildcard_pattern}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/verify/embeddings/{CELLS.wildcard_pattern}.tsv"
+
+
+# It has no output, so that it always runs, and because the table must survive its failure.
+rule verify:
+    input:
+        recomputed_stages,
+    log:
+        f"results/{DATASET}/logs/verify.log",
+    benchmark:
+        f"results/{DATASET}/benchmarks/verify.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        **SETTINGS["verify"],
+        stored=stages_to_verify,
+        out=f"results/{DATASET}/verify.parquet",
+    script:
+        "../../scripts/verify.py"
+
+
+rule fingerprints:
+    input:
+        all_stages,
+    output:
+        SETTINGS["verify"]["fingerprints"],
+    log:
+        f"results/{DATASET}/logs/fingerprints.log",
+    benchmark:
+        f"results/{DATASET}/benchmarks/fingerprints.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    script:
+        "../../scripts/fingerprints.py"
