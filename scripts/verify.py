@@ -1,7 +1,7 @@
 """Hold what was computed once more against what is stored, stage by stage, and say where they part."""
 
 import json
-import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -276,13 +276,18 @@ def verify(
 
 if "snakemake" in globals():
     snakemake = globals()["snakemake"]
-    with job.running(snakemake.log[0]):
-        for line in verify(
-            snakemake.params.stored,
-            list(snakemake.input),
-            snakemake.params.out,
-            snakemake.params.fingerprints,
-            snakemake.params.strict,
-        ):
-            logging.getLogger("umap_sweep").info(line)
+    with job.running(snakemake.log[0]) as logger:
+        try:
+            lines = verify(
+                snakemake.params.stored,
+                list(snakemake.input),
+                snakemake.params.out,
+                snakemake.params.fingerprints,
+                snakemake.params.strict,
+            )
+        finally:
+            # What is compared once must not be taken for a rerun the next time.
+            shutil.rmtree(snakemake.params.folder)
+        for line in lines:
+            logger.info(line)
             print(f"umap-sweep: {line}", flush=True)

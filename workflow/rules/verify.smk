@@ -4,7 +4,7 @@
 
 use rule fetch as fetch_again with:
     output:
-        temp(again(DATA_FILE)),
+        again(DATA_FILE),
     log:
         "results/{dataset}/logs/verify/fetch.log",
     benchmark:
@@ -15,7 +15,7 @@ use rule knn as knn_again with:
     input:
         data=again(DATA_FILE),
     output:
-        temp(again(KNN_FILE)),
+        again(KNN_FILE),
     log:
         f"results/{{dataset}}/logs/verify/knn/metric={{metric}}/{KNN}.log",
     benchmark:
@@ -27,8 +27,8 @@ use rule graph as graph_again with:
     input:
         knn=again(KNN_FILE),
     output:
-        edges=temp(again(f"{GRAPH_FOLDER}/edges.parquet")),
-        vertices=temp(again(f"{GRAPH_FOLDER}/vertices.parquet")),
+        edges=again(f"{GRAPH_FOLDER}/edges.parquet"),
+        vertices=again(f"{GRAPH_FOLDER}/vertices.parquet"),
     log:
         f"results/{{dataset}}/logs/verify/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.log",
     benchmark:
@@ -43,7 +43,7 @@ use rule initial_layout as initial_layout_again with:
         edges=again(f"{GRAPH_FOLDER}/edges.parquet"),
         vertices=again(f"{GRAPH_FOLDER}/vertices.parquet"),
     output:
-        temp(again(INITIAL_LAYOUT_FILE)),
+        again(INITIAL_LAYOUT_FILE),
     log:
         f"results/{{dataset}}/logs/verify/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.log",
     benchmark:
@@ -58,26 +58,26 @@ use rule embedding as embedding_again with:
         vertices=again(f"{GRAPH_FOLDER}/vertices.parquet"),
         initial_layout=again(INITIAL_LAYOUT_FILE),
     output:
-        temp(again(EMBEDDING_FILE)),
+        again(EMBEDDING_FILE),
     log:
         f"results/{{dataset}}/logs/verify/embeddings/{CELLS.wildcard_pattern}.log",
     benchmark:
         f"results/{{dataset}}/benchmarks/verify/embeddings/{CELLS.wildcard_pattern}.tsv"
 
 
-# It has no output, so that it always runs, and because the table must survive its failure.
+# It has no output, because the table must survive its failure, and removes what it compared, so that it always runs. A
+# benchmark would count as an output, and the next run would have nothing to do.
 rule verify:
     input:
         recomputed_stages,
     log:
         f"results/{DATASET}/logs/verify.log",
-    benchmark:
-        f"results/{DATASET}/benchmarks/verify.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     params:
         **SETTINGS["verify"],
         stored=stages_to_verify,
+        folder=f"results/{DATASET}/verify",
         out=f"results/{DATASET}/verify.parquet",
     script:
         "../../scripts/verify.py"
