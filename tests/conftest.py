@@ -13,7 +13,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from umap_sweep import environment  # noqa: E402
 
 # What the pipeline's jobs run under, with a pool for the widest k-NN here; it must be set before numba is imported.
-os.environ.update(environment.job_variables(knn_jobs=4, cpu="x86-64-v3"))
+if environment.CPU_VARIABLE not in os.environ:
+    os.environ.update(environment.job_variables(knn_jobs=4, cpu="x86-64-v3"))
 
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
@@ -55,6 +56,7 @@ class Stages:
     knn_seed: int = 10
     n_jobs: int = 1
     method: str = "auto"
+    threads: int = 1
     metric_kwds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -64,7 +66,15 @@ class Stages:
         self.data = store_data(self.folder, self.features)
         self.knn = self.folder / "knn.parquet"
         knn.compute(
-            self.data, self.knn, self.k, self.metric, self.method, self.knn_seed, self.n_jobs, self.metric_kwds, 1
+            self.data,
+            self.knn,
+            self.k,
+            self.metric,
+            self.method,
+            self.knn_seed,
+            self.n_jobs,
+            self.metric_kwds,
+            self.threads,
         )
 
     def cell(self, n_neighbors: int, min_dist: float, seed: int, **umap: Any) -> np.ndarray:

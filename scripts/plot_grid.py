@@ -1,0 +1,574 @@
+"""Draw the n_neighbors × min_dist figure: one panel a cell, one colour scale, nothing hidden by drawing order.
+
+Few points are circles in a shuffled order. With many, every pixel takes the mean of the points in it instead, so that
+the order of the rows cannot matter. The same input gives the same bytes.
+"""
+
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize, to_rgba_array
+from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
+from matplotlib.ticker import MaxNLocator
+from umap_sweep import job, store
+from umap_sweep.errors import InputError
+
+# Okabe and Ito's eight, then sixteen chosen one by one, each the farthest in OKLab from white, grey and those before
+# it. Seen with normal colour vision, deuteranopia or protanopia, no two are nearer than 0.073.
+CATEGORY_COLOURS = [
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442", "#000000"),
+    *("#840000", "#3c3c6c", "#0000fc", "#6084fc", "#a83c18", "#3018b4", "#3c6c6c", "#78c084"),
+    *("#e4d89c", "#cc0c9c", "#006ce4", "#24e4fc", "#780c48", "#189cd8", "#d8cc48", "#9c183c"),
+]
+OTHER_COLOUR, NO_LABEL_COLOUR, DATA_WITHOUT_LABELS_COLOUR = "#b5b5b5", "#d0d0d0", "#08306b"
+TEXT_COLOUR, SIDE_TEXT_COLOUR, ABSENT_COLOUR, FRAME_COLOUR = "#000000", "#555555", "#999999", "#c0c0c0"
+LEVELS = 256
+LONGEST_NAME = 40
+MOST_NUMBERS_AS_CATEGORIES = 30
+# More points than this are shaded: 12,500 in a panel of 500 pixels or more, fewer in a smaller one.
+POINTS_PER_PIXEL, FULL_PANEL = 0.05, 500
+PALEST = 0.55
+MOST_PIXELS = 400_000_000  # matplotlib holds the page as RGBA, 1.6 GB.
+
+STYLE: dict[str, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "text.parse_math": False,  # Names come from the data: a `$` in one is a dollar.
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "umap-sweep",
+}
+# Without a date, so that a file's bytes follow from its content.
+METADATA: dict[str, dict[str, None]] = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """The cells of one figure: same data, same k-NN, same seeds.
+
+    Attributes
+    ----------
+    cells : dict of (int, float) to numpy.ndarray
+        By n_neighbors and min_dist: float32 array of shape (points, 1 or 2), the first two dimensions.
+    labels : pyarrow.Array or None
+        Label of each point, integers, floats or strings, possibly null; None where the data has no labels.
+    knn_k : int
+        Columns of the k-NN that the cells share.
+    dimensions : int
+        Dimensions of the embeddings, of which `cells` holds at most two.
+    """
+
+    cells: dict[tuple[int, float], np.ndarray]
+    labels: pa.Array | None
+    knn_k: int
+    dimensions: int
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """A colour for each point, and what the reader is told about it.
+
+    Attributes
+    ----------
+    palette : numpy.ndarray
+        float64 of shape (colours, 3): sRGB, 0 to 1.
+    codes : numpy.ndarray
+        int64 of shape (points,): each point's row in `palette`.
+    legend : list of (str, int, int)
+        Name, number of points and palette row of each entry.
+    title : str
+        Above the legend or the colour bar; empty where there is neither.
+    limits : tuple of float, optional
+        Numeric labels only: values of the first and last of the palette's first `LEVELS` rows, which are a scale.
+    extend : str
+        Where labels lie beyond the limits: `neither`, `min`, `max` or `both`.
+    """
+
+    palette: np.ndarray
+    codes: np.ndarray
+    legend: list[tuple[str, int, int]]
+    title: str = ""
+    limits: tuple[float, float] | None = None
+    extend: str = "neither"
+
+
+def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
+    """Read from a sweep's table the cells of one k-NN seed and one UMAP seed, and of their columns those drawn.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged, has no such cell, or does not hold each cell's rows in one block.
+    """
+    try:
+        names = pq.read_schema(path).names
+        dimensions = sum(bool(re.fullmatch(r"umap_\d+", name)) for name in names)
+        axes = ["umap_1", "umap_2"] if dimensions > 1 else ["umap_1"]
+        table = pq.read_table(
+            path,
+            columns=["n_neighbors", "min_dist", "knn_k", *axes, *(["label"] if "label" in names else [])],
+            filters=[("knn_seed", "=", knn_seed), ("seed", "=", seed)],
+            page_checksum_verification=True,
+            partitioning=None,
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}). Delete it and run again.") from error
+    if not table.num_rows:
+        raise InputError(f"{path} holds no cell with knn_seed {knn_seed} and seed {seed}. Delete it and run again.")
+    n_neighbors, min_dist = table["n_neighbors"].to_numpy(), table["min_dist"].to_numpy()
+    starts = np.flatnonzero(np.r_[True, (np.diff(n_neighbors) != 0) | (np.diff(min_dist) != 0)])
+    points = np.column_stack([table[axis].to_numpy() for axis in axes])
+    blocks = np.split(points, starts[1:])
+    keys = zip(n_neighbors[starts].tolist(), min_dist[starts].tolist(), strict=True)
+    cells = dict(zip(keys, blocks, strict=True))
+    if len(cells) < len(blocks) or len({len(block) for block in blocks}) > 1:
+        raise InputError(f"{path} does not hold the same rows once for each cell. Delete it and run again.")
+    labels = table["label"].slice(0, len(blocks[0])).combine_chunks() if "label" in names else None
+    return Embeddings(cells, labels, int(table["knn_k"][0].as_py()), dimensions)
+
+
+def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
+    """Choose each point's colour.
+
+    Parameters
+    ----------
+    labels : pyarrow.Array or None
+        Integers, floats or strings; null and NaN are no label.
+    kind : str
+        `categorical`, `numeric`, or `auto`: text and up to 30 distinct whole numbers are categories.
+    points : int
+        Number of points.
+
+    Raises
+    ------
+    InputError
+        Where `kind` is `numeric` and the labels are text.
+    """
+    if labels is None:
+        return Colouring(to_rgba_array([DATA_WITHOUT_LABELS_COLOUR])[:, :3], np.zeros(points, np.int64), [])
+    text = not (pa.types.is_integer(labels.type) or pa.types.is_floating(labels.type))
+    if kind == "numeric" and text:
+        raise InputError(f"plot.label_kind is numeric, but the labels are {labels.type}. Use auto or categorical.")
+    if text or kind == "categorical":
+        return _colour_categories(labels)
+    values = labels.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    distinct = np.unique(values[~np.isnan(values)])
+    few_whole = len(distinct) <= MOST_NUMBERS_AS_CATEGORIES and np.array_equal(distinct, np.rint(distinct))
+    if (kind == "auto" and few_whole) or not np.isfinite(distinct).any():
+        return _colour_categories(labels)
+    return _colour_numbers(values)
+
+
+def _colour_categories(labels: pa.Array) -> Colouring:
+    if pa.types.is_floating(labels.type):
+        labels = pc.if_else(pc.is_nan(labels), None, labels)
+    encoded = labels.dictionary_encode()
+    categories, of_point = encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy()
+    order = sorted(range(len(categories)), key=lambda category: _natural_order(categories[category]))
+    sizes = np.bincount(of_point[of_point >= 0], minlength=len(categories))
+    coloured = sorted(sorted(order, key=lambda category: -sizes[category])[: len(CATEGORY_COLOURS)], key=order.index)
+    other, no_label = len(coloured), len(coloured) + 1
+    code_of = np.full(len(categories) + 1, other)
+    code_of[coloured] = np.arange(len(coloured))
+    code_of[-1] = no_label
+    codes = code_of[of_point]
+    names, title = [_name(categories[category]) for category in coloured], "label (points)"
+    if left := len(categories) - len(coloured):
+        names.append(f"other: {left:,} {'label' if left == 1 else 'labels'}")
+        title += f": the {len(coloured)} most frequent of {len(categories):,} are coloured"
+    if np.any(codes == no_label):
+        names.append("no label")
+    present, counts = np.unique(codes, return_counts=True)
+    legend = list(zip(names, counts.tolist(), present.tolist(), strict=True))
+    colours = [*CATEGORY_COLOURS[: len(coloured)], OTHER_COLOUR, NO_LABEL_COLOUR]
+    return Colouring(to_rgba_array(colours)[:, :3], codes, legend, title)
+
+
+def _natural_order(category: Any) -> Any:
+    """Return a sort key that puts `cluster 2` before `cluster 10`."""
+    if not isinstance(category, str):
+        return category
+    parts = re.split(r"(\d{1,18})", category)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+
+
+def _name(category: Any) -> str:
+    """Return a category as one short line of printable text."""
+    if isinstance(category, float) and category.is_integer():
+        category = int(category)
+    text = str(category)
+    words = "".join(letter if letter.isprintable() else " " for letter in text[:LONGEST_NAME]).split()
+    return (" ".join(words) or "(blank)") + ("…" if len(text) > LONGEST_NAME else "")
+
+
+def _colour_numbers(values: np.ndarray) -> Colouring:
+    unlabelled = np.isnan(values)
+    low, high, extend = _colour_limits(values[~unlabelled])
+    levels = np.rint(np.clip((np.where(unlabelled, low, values) - low) / (high - low), 0, 1) * (LEVELS - 1))
+    codes = np.where(unlabelled, LEVELS, levels).astype(np.int64)
+    palette = np.vstack([matplotlib.colormaps["viridis"](np.arange(LEVELS)), to_rgba_array(NO_LABEL_COLOUR)])[:, :3]
+    legend = [("no label", int(unlabelled.sum()), LEVELS)] if unlabelled.any() else []
+    title = f"label, {np.nanmin(values):.10g} to {np.nanmax(values):.10g}"
+    return Colouring(palette, codes, legend, title, (low, high), extend)
+
+
+def _colour_limits(values: np.ndarray) -> tuple[float, float, str]:
+    """Return the two ends of a scale that outliers do not stretch, and on which sides values lie beyond it.
+
+    An end is the extreme value, unless that lies farther from the 1st to 99th percentile than half their distance.
+    """
+    low, first, last, high = np.percentile(values[np.isfinite(values)], [0, 1, 99, 100])
+    far = (last - first) / 2 or np.inf
+    low, high = (first if first - low > far else low), (last if high - last > far else high)
+    beyond = bool(values.min() < low), bool(values.max() > high)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[beyond]
+    return float(low), float(high), extend
+
+
+def _pixels(points: np.ndarray, side: int) -> np.ndarray:
+    """Return int64 pixel coordinates from 0 to side - 1, in a square that holds all points, with a margin."""
+    centre, half = _square_around(points)
+    return (((points - centre) / (2 * half) + 0.5) * side).astype(np.int64)
+
+
+def _square_around(points: np.ndarray) -> tuple[np.ndarray, float]:
+    low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
+    return (low + high) / 2, float((high - low).max() * 0.53) or 1.0
+
+
+def scatter(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
+    """Draw few points: circles, the smaller the more there are, in an order that no class can lead or end.
+
+    Parameters
+    ----------
+    points : numpy.ndarray
+        Finite float array of shape (points, 2), at least one point.
+    colouring : Colouring
+        Of the same points.
+    side : int
+        Width and height in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 of shape (side, side, 3): sRGB, the first row at the bottom.
+    """
+    figure = Figure(figsize=(1, 1), dpi=side, facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    centre, half = _square_around(points)
+    axes.set(xlim=centre[0] + [-half, half], ylim=centre[1] + [-half, half])
+    # Shuffled, because the rows of many data sets are sorted by label, and what is drawn last lies on top.
+    order = np.random.default_rng(0).permutation(len(points))
+    diameter = 72 * min(0.03, 0.6 / len(points) ** 0.5)
+    axes.scatter(*points[order].T, s=diameter**2, c=colouring.palette[colouring.codes[order]], alpha=0.85, linewidths=0)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[::-1, :, :3]
+
+
+def shade(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
+    """Draw many points: each pixel takes the mean of its points.
+
+    Categories are averaged as light (linear RGB), and are paler where points are few: logarithmically, from one
+    point to the 99th percentile. Numbers are averaged as numbers, and are never paled, because lightness is their
+    scale. A point covers a dot of 3 × 3 pixels or more, so that it is seen where it lies alone. All sums are of
+    whole numbers, and so exact: the order of the points does not matter to the last bit.
+
+    Parameters and result are those of `scatter`.
+    """
+    radius = max(1, round(side / 350))
+    width, steps = side + 2 * radius, range(2 * radius + 1)
+    dot = [(x, y) for x in steps for y in steps if (x - radius) ** 2 + (y - radius) ** 2 <= (radius + 0.5) ** 2]
+    place = (_pixels(points, side) + radius) @ [1, width]
+
+    def total(weights: np.ndarray) -> np.ndarray:
+        raster = np.bincount(place, weights, minlength=width**2).reshape(width, width)
+        return sum(raster[y : y + side, x : x + side] for x, y in dot)
+
+    linear = np.rint(_to_linear(colouring.palette) * 65535)
+    covered = (counts := total(np.ones(len(points)))) > 0
+    counts = counts[covered, None]
+    if colouring.limits:
+        known = colouring.codes < LEVELS
+        known_counts = total(known)[covered, None]
+        mean_level = total(np.where(known, colouring.codes, 0))[covered] / np.maximum(known_counts[:, 0], 1)
+        light = linear[np.rint(mean_level).astype(np.int64)] * known_counts + linear[LEVELS] * (counts - known_counts)
+        strength = 1
+    else:
+        light = np.column_stack([total(linear[colouring.codes, channel])[covered] for channel in range(3)])
+        strength = PALEST + (1 - PALEST) * np.minimum(np.log1p(counts) / np.log1p(np.percentile(counts, 99)), 1)
+    image = np.full((side, side, 3), 255, np.uint8)
+    image[covered] = np.rint(255 * (1 - strength * (1 - _to_srgb(light / counts / 65535))))
+    return image
+
+
+def _to_linear(srgb: np.ndarray) -> np.ndarray:
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def _to_srgb(linear: np.ndarray) -> np.ndarray:
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def stack(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
+    """Draw a one-dimensional embedding: a histogram whose bars are its points, sorted by colour.
+
+    Parameters and result are those of `scatter`, with points of shape (points, 1).
+    """
+    bins = max(1, side // 4)
+    bin_of = _pixels(points, bins)[:, 0]
+    stacked = colouring.codes[np.lexsort((colouring.codes, bin_of))]
+    heights = np.bincount(bin_of, minlength=bins)
+    rank = np.arange(side)[:, None] * heights.max() // max(1, round(side * 0.94))
+    stacked_here = np.minimum(np.cumsum(heights) - heights + rank, len(points) - 1)
+    palette = np.rint(colouring.palette * 255).astype(np.uint8)
+    image = np.where((rank < heights)[..., None], palette[stacked[stacked_here]], np.uint8(255))
+    return image[:, np.arange(side) * bins // side]
+
+
+class _Page:
+    """A figure that grows downwards as it is filled. Lengths are in pixels, and `y` is how far from the top it is."""
+
+    def __init__(self, columns: int, side: int, dpi: int) -> None:
+        self.dpi = dpi
+        self.size = float(np.clip(side / dpi * 3.6, 4, 12))
+        self.em = round(self.size * dpi / 72)
+        self.width = self.em + columns * (side + self.em)
+        self.y = self.em
+        self.figure = Figure(dpi=dpi, facecolor="white")
+        self._boxes: dict[Axes, tuple[float, ...]] = {}
+        self.sheet = self.add_axes(0, self.width, 0, "page")
+        self.sheet.axis("off")
+
+    def add_axes(self, x: float, width: int, height: int, label: str) -> Axes:
+        axes = self.figure.add_axes((0, 0, 1, 1), label=label, xticks=[], yticks=[])
+        axes.spines[:].set(color=FRAME_COLOUR, linewidth=0.06 * self.size)
+        self._boxes[axes] = (x, self.y, width, height)
+        return axes
+
+    def text_width(self, text: str, scale: float = 1) -> float:
+        return TextPath((0, 0), text, size=scale * self.size).get_extents().width * self.dpi / 72
+
+    def write(
+        self, x: float, y: float, text: str, scale: float = 1, colour: str = TEXT_COLOUR, ha: str = "left"
+    ) -> None:
+        self.sheet.text(x, y, text, size=scale * self.size, color=colour, ha=ha, va="center")
+
+    def write_lines(self, text: str, scale: float = 1, colour: str = TEXT_COLOUR) -> None:
+        letters = int(0.96 * (self.width - 2 * self.em) * len(text) / max(self.text_width(text, scale), 1))
+        for line in textwrap.wrap(text, max(letters, 1), break_on_hyphens=False):
+            self.write(self.em, self.y + 0.7 * scale * self.em, line.removesuffix("\u00a0·"), scale, colour)
+            self.y += round(1.4 * scale * self.em)
+
+    def finish(self) -> Figure:
+        height = self.y + self.em
+        self._boxes[self.sheet] = (0, 0, self.width, height)
+        self.sheet.set(xlim=(0, self.width), ylim=(height, 0))
+        self.figure.set_size_inches(self.width / self.dpi, height / self.dpi)
+        for axes, (x, y, wide, high) in self._boxes.items():
+            axes.set_position((x / self.width, 1 - (y + high) / height, wide / self.width, high / height))
+        return self.figure
+
+
+def draw(embeddings: Embeddings, colouring: Colouring, title: str, facts: list[str], side: int, dpi: int) -> Figure:
+    """Draw the figure: rows are n_neighbors, columns min_dist, both ascending.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        The cells.
+    colouring : Colouring
+        A colour for each point.
+    title : str
+        The figure's first line.
+    facts : list of str
+        What stands below it, separated by dots.
+    side : int
+        Width and height of a panel, in pixels.
+    dpi : int
+        Pixels per inch.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its first axes are the page; then come the panels, by rows from the top, each labelled with its title.
+
+    Raises
+    ------
+    InputError
+        Where the figure would be too large to draw.
+    """
+    rows = sorted({n_neighbors for n_neighbors, _ in embeddings.cells})
+    columns = sorted({min_dist for _, min_dist in embeddings.cells})
+    titles = {(row, column): f"n_neighbors {row} · min_dist {column:g}" for row in rows for column in columns}
+    if len(titles) * side**2 > MOST_PIXELS:
+        raise InputError(
+            f"The figure is too large: {len(titles):,} × {side:,} × {side:,} pixels. "
+            f"Lower plot.panel_size or plot.dpi to a product of {int((MOST_PIXELS / len(titles)) ** 0.5)} or less."
+        )
+    shaded = embeddings.dimensions > 1 and len(colouring.codes) > POINTS_PER_PIXEL * min(side, FULL_PANEL) ** 2
+    picture = shade if shaded else scatter if embeddings.dimensions > 1 else stack
+    page = _Page(len(columns), side, dpi)
+    em, scale = page.em, min(1.0, side / max(map(page.text_width, titles.values())))
+    page.write_lines(title, 1.5)
+    page.write_lines("\u00a0· ".join(fact.replace(" ", "\u00a0") for fact in facts), 1, SIDE_TEXT_COLOUR)
+    for row in rows:
+        page.y += 2 * em
+        below = page.y + side
+        for place, column in enumerate(columns):
+            left = em + place * (side + em)
+            middle, points = left + side / 2, embeddings.cells.get((row, column))
+            panel = page.add_axes(left, side, side, titles[row, column])
+            colour = ABSENT_COLOUR if points is None else TEXT_COLOUR
+            page.write(middle, page.y - 0.7 * em, titles[row, column], scale, colour, "center")
+            if points is None:
+                panel.set_visible(False)
+                page.write(middle, page.y + side / 2, "not in the grid", scale, colour, "center")
+                continue
+            drawn = np.isfinite(points).all(axis=1)
+            if drawn.any():
+                image = picture(points[drawn], replace(colouring, codes=colouring.codes[drawn]), side)
+                panel.imshow(image, origin="lower", interpolation="none", aspect="auto")
+            if missing := int(np.sum(~drawn)):
+                note = f"{missing:,} disconnected {'point' if missing == 1 else 'points'} not drawn"
+                page.write(middle, page.y + side + 0.8 * em, note, 0.9 * scale, SIDE_TEXT_COLOUR, "center")
+                below = page.y + side + round(1.3 * em)
+        page.y = below
+    page.y += em
+    if colouring.title:
+        _draw_legend(page, colouring)
+    if shaded:
+        page.y += em // 2
+        mean = "label" if colouring.limits else "colour"
+        paler = "" if colouring.limits else " and is paler where they are few"
+        page.write_lines(f"A pixel has the mean {mean} of its points{paler}.", 0.85, SIDE_TEXT_COLOUR)
+    return page.finish()
+
+
+def _draw_legend(page: _Page, colouring: Colouring) -> None:
+    room = page.width - 2 * page.em
+    page.write_lines(colouring.title)
+    if colouring.limits:
+        _draw_colour_bar(page, colouring, min(room, 26 * page.em))
+    if colouring.legend:
+        _draw_entries(page, colouring, room)
+
+
+def _draw_colour_bar(page: _Page, colouring: Colouring, width: float) -> None:
+    low, high = colouring.limits
+    for intervals in (4, 3, 2, 1):
+        ticks = [tick for tick in MaxNLocator(intervals).tick_values(low, high) if low <= tick <= high]
+        widths = [page.text_width(f"{tick:.15g}") for tick in ticks]
+        if sum(widths) + len(widths) * page.em <= width:
+            break
+    # The edge of the page would cut a wide number that stands at an end of the bar.
+    edges = [page.em + width * min(tick - low, high - tick) / (high - low) for tick in ticks]
+    ticks = [tick for tick, number, edge in zip(ticks, widths, edges, strict=True) if number / 2 <= edge]
+    axes = page.add_axes(page.em, width, page.em, "colour bar")
+    scale = ScalarMappable(Normalize(low, high), ListedColormap(colouring.palette[:LEVELS]))
+    bar = page.figure.colorbar(scale, axes, orientation="horizontal", extend=colouring.extend, extendfrac=0.03)
+    bar.set_ticks(ticks, labels=[f"{tick:.15g}" for tick in ticks])
+    bar.outline.set_visible(False)
+    bar.solids.set_rasterized(True)
+    axes.tick_params(labelsize=page.size, length=0.3 * page.size, width=0.06 * page.size, pad=0.2 * page.size)
+    page.y += 3 * page.em
+
+
+def _draw_entries(page: _Page, colouring: Colouring, room: float) -> None:
+    em, texts = page.em, []
+    for name, points, _ in colouring.legend:
+        while page.text_width(f"{name} ({points:,})") > room - 1.2 * em and len(name) > 1:
+            name = name.rstrip("…")[:-1] + "…"
+        texts.append(f"{name} ({points:,})")
+    widths = [page.text_width(text) + 3 * em for text in texts]
+    # As few lines as fit: entries run down the columns, and each column is as wide as its longest entry.
+    for lines in range(1, len(texts) + 1):
+        columns = [max(widths[start : start + lines]) for start in range(0, len(widths), lines)]
+        if sum(columns) <= room + 1.8 * em:
+            break
+    for place, (text, (_, _, code)) in enumerate(zip(texts, colouring.legend, strict=True)):
+        x, y = em + sum(columns[: place // lines]), page.y + (0.75 + 1.5 * (place % lines)) * em
+        page.sheet.plot(x + 0.45 * em, y - 0.1 * em, "o", color=colouring.palette[code], ms=0.8 * page.size, mew=0)
+        page.write(x + 1.2 * em, y, text)
+    page.y += round(1.5 * em * lines)
+
+
+def plot_grid(
+    sweep: str | Path,
+    png: str | Path,
+    vector: str | Path,
+    plot: Mapping[str, Any],
+    dataset: str,
+    metric: str,
+    knn_seed: int,
+    seed: int,
+) -> None:
+    """Draw the cells of one k-NN seed and one UMAP seed, as a PNG file and as a PDF or SVG file.
+
+    Parameters
+    ----------
+    sweep : str or Path
+        The sweep's table, with columns n_neighbors, min_dist, seed, knn_k, knn_seed, umap_1 … and perhaps label.
+    png, vector : str or Path
+        The files to write; the ending of `vector` is its format.
+    plot : mapping
+        The configuration's section `plot`: label_kind, panel_size and dpi.
+    dataset, metric : str
+        Named in the title.
+    knn_seed, seed : int
+        Which cells.
+
+    Raises
+    ------
+    InputError
+        Where the table cannot be read or holds no such cell, or the labels are not of the kind configured.
+    """
+    embeddings = read_embeddings(sweep, knn_seed, seed)
+    points = len(next(iter(embeddings.cells.values())))
+    colouring = colour_points(embeddings.labels, plot["label_kind"], points)
+    knn = f"k-NN with k = {embeddings.knn_k} and seed {knn_seed}"
+    facts = [f"{points:,} rows", f"{metric} metric", knn, f"UMAP seed {seed}"]
+    if embeddings.dimensions > 2:
+        facts.append(f"first 2 of {embeddings.dimensions} dimensions")
+    if embeddings.dimensions == 1:
+        facts.append("1 dimension as a stacked histogram")
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        side = max(1, round(plot["panel_size"] * plot["dpi"]))
+        figure = draw(embeddings, colouring, f"UMAP of {dataset}", facts, side, plot["dpi"])
+        for path in (png, vector):
+            kind = Path(path).suffix[1:]
+            with store.appearing(path) as temporary:
+                figure.savefig(temporary, format=kind, dpi=plot["dpi"], metadata=METADATA[kind])
+
+
+if "snakemake" in globals():
+    task = snakemake  # noqa: F821
+    with job.running(task.log[0]) as logger:
+        plot_grid(
+            task.input.sweep,
+            task.output.png,
+            task.output.vector,
+            task.params.plot,
+            task.params.dataset,
+            task.params.metric,
+            task.params.knn_seed,
+            task.params.seed,
+        )
+        logger.info("Drew %s and %s.", task.output.png, task.output.vector)
