@@ -177,11 +177,15 @@ def _exact(
         metric_params=metric_kwds or None,
         n_jobs=1,
     ).fit(features)
-    starts = range(0, features.shape[0], BLOCK_ROWS)
+
+    def search_block(start: int) -> np.ndarray:
+        with threadpool_limits(1, user_api="openmp"):
+            return search.kneighbors(features[start : start + BLOCK_ROWS], return_distance=False)
+
     # Threads take whole blocks, each searched by one thread: how ties are broken must not depend on their number.
-    with threadpool_limits(1):
+    with threadpool_limits(1, user_api="blas"):
         blocks = Parallel(n_jobs=threads, prefer="threads")(
-            delayed(search.kneighbors)(features[start : start + BLOCK_ROWS], return_distance=False) for start in starts
+            delayed(search_block)(start) for start in range(0, features.shape[0], BLOCK_ROWS)
         )
     indices = np.concatenate(blocks).astype(np.int32)
     _put_itself_among(indices)
