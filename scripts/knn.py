@@ -98,12 +98,7 @@ def nearest_neighbors(
         indices, distances = _all_pairs(features, k, metric, metric_kwds)
     else:
         indices, distances = _exact(features, k, metric, metric_kwds, threads)
-    undefined = int(np.isnan(distances).any(axis=1).sum())
-    if undefined:
-        raise InputError(
-            f"The metric {metric} is undefined (NaN) for {undefined} of {n_rows} rows; "
-            f"choose another knn.metric or remove those rows."
-        )
+    _refuse_undefined(distances, metric)
     return indices.astype(np.int32, copy=False), distances, method
 
 
@@ -115,6 +110,15 @@ def _check_metric(features: np.ndarray, metric: str) -> None:
         )
     if metric in ("hellinger", "symmetric_kl") and features.min() < 0:
         raise InputError(f"The metric {metric} needs values from 0, but the data has {features.min()}; choose another.")
+
+
+def _refuse_undefined(distances: np.ndarray, metric: str) -> None:
+    undefined = int(np.isnan(distances).any(axis=1).sum())
+    if undefined:
+        raise InputError(
+            f"The metric {metric} is undefined (NaN) for {undefined} of {len(distances)} rows; "
+            f"choose another knn.metric or remove those rows."
+        )
 
 
 def _metric_function(metric: str) -> Any:
@@ -130,6 +134,7 @@ def _all_pairs(
 
     # The function, not its name: scikit-learn's own metric of that name has other last bits.
     matrix = pairwise_distances(features, metric=_metric_function(metric), **metric_kwds)
+    _refuse_undefined(matrix, metric)  # here, because a NaN may sort behind the k nearest
     indices = np.argsort(matrix, axis=1, kind="stable")[:, :k]
     return indices, np.take_along_axis(matrix, indices, axis=1)
 
