@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import verify as verify_script
-from conftest import snakemake
+from conftest import ROOT, snakemake
 from fingerprints import name_of
 from umap_sweep import store
 
@@ -184,3 +184,24 @@ def test_fingerprints_are_sorted_lines(swept):
     keys = [line.split('"')[1] for line in text.splitlines() if "/" in line]
     assert keys == sorted(keys)
     assert len(keys) == 2 + 3 * 2 + 2
+
+
+def test_the_bits_of_this_project(tmp_path):
+    """What the project promises its users, it does itself: a rerun held against committed fingerprints.
+
+    Real-valued data and NN-descent, the stages that other CPUs and versions change most easily. Where a release is
+    meant to change bits, run the targets of this test with `fingerprints` added and commit the new file.
+    """
+    config = {
+        "dataset": "breast_cancer",
+        "datasets": {"breast_cancer": {"source": "sklearn", "name": "breast_cancer"}},
+        "knn": {"n_neighbors": 30, "method": "nn-descent"},
+        "grid": {"n_neighbors": [10, 30], "min_dist": [0.0, 0.5], "seed": [10]},
+        "verify": {"fingerprints": str(ROOT / "tests" / "fingerprints.json")},
+    }
+    run = snakemake(tmp_path, "results/breast_cancer/manifest.json", config=config)
+    assert run.code == 0, run.output
+    run = snakemake(tmp_path, "verify", config=config)
+    assert run.code == 0, run.output
+    assert "the committed fingerprints" in run.output
+    assert "equal to the stored results, bit for bit" in run.output

@@ -53,11 +53,12 @@ def describe() -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        `python`, `platform`, `cpu` (the model's name), `cpu_level` (what jobs are held to), and the version of each of
+        `python`, `libc`, `platform`, `cpu` (the model's name), `cpu_level` (what jobs are held to), and the version of each of
         `SHAPING_PACKAGES`.
     """
     found = {name: version(name) for name in SHAPING_PACKAGES}
-    found["python"] = platform.python_version()
+    found["python"] = ".".join(platform.python_version_tuple()[:2])
+    found["libc"] = " ".join(platform.libc_ver()).strip() or "none"
     found["platform"] = f"{platform.system()} {platform.machine()}"
     found["cpu"] = _cpu_model()
     found["cpu_level"] = os.environ.get(CPU_VARIABLE, "native")
