@@ -53,8 +53,8 @@ def describe() -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        `python`, `libc`, `platform`, `cpu` (the model's name), `cpu_level` (what jobs are held to), and the version of each of
-        `SHAPING_PACKAGES`.
+        `python`, `libc`, `platform`, `cpu` (the model's name), `cpu_level` (what jobs are held to), and the version of
+        each of `SHAPING_PACKAGES`.
     """
     found = {name: version(name) for name in SHAPING_PACKAGES}
     found["python"] = ".".join(platform.python_version_tuple()[:2])
