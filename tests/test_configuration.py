@@ -68,6 +68,7 @@ def test_several_seeds_are_further_axes(config):
         ("grid.n_neighbors", [1], ["grid.n_neighbors.0", "from 2"]),
         ("grid.n_neighbors", [5, 5], ["grid.n_neighbors", "[5, 5]", "different"]),
         ("grid.n_neighbors", [], ["grid.n_neighbors", "[]"]),
+        ("grid.n_neighbors", [5.0], ["grid.n_neighbors.0", "5.0", "whole number"]),
         ("grid.n_neighbors", [5.5], ["grid.n_neighbors.0", "5.5", "whole number"]),
         ("grid.min_dist", [-0.1], ["grid.min_dist.0", "-0.1", "from 0"]),
         ("grid.min_dist", [0.1, 0.1], ["grid.min_dist", "different"]),
@@ -93,6 +94,15 @@ def test_wrong_value_is_named_with_what_is_allowed(config, path, value, said):
     assert message.count("\n") == 0
     for part in said:
         assert part in message
+
+
+def test_plain_cells_have_a_knn_of_their_own(config):
+    config = changed(changed(config, "knn.method", "plain"), "grid.seed", [1, 2])
+    cells = configuration.cells(configuration.complete(config))
+    assert len(cells) == 32
+    assert (cells["knn_k"] == cells["n_neighbors"]).all()
+    assert (cells["knn_seed"] == cells["seed"]).all()
+    assert "knn.n_jobs is 2" in refusal(changed(config, "knn.n_jobs", 2))
 
 
 def test_hostile_dataset_name_is_refused(config):

@@ -21,7 +21,7 @@ SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yam
 # Keywords that the metrics of umap-learn take and a configuration can hold, that is single numbers.
 METRIC_KEYWORDS = {"minkowski": {"p"}}
 
-_KEY_ORDER = ["knn_k", "knn_seed", "n_neighbors", "min_dist", "seed"]
+# The columns of the cells, in the order in which they become folders.
 CELL_COLUMNS = ["metric", "knn_k", "knn_seed", "knn_jobs", "n_neighbors", "min_dist", "seed"]
 
 
@@ -29,6 +29,17 @@ CELL_COLUMNS = ["metric", "knn_k", "knn_seed", "knn_jobs", "n_neighbors", "min_d
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of the configuration."""
     return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def _is_whole(_: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+# JSON Schema takes 5.0 for a whole number. As part of a path and of a key it would be another one than 5.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole),
+)
 
 
 def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -45,7 +56,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     Returns
     -------
     dict
-        The same with every key present; seeds are lists, whole numbers are int, min_dist values are float.
+        The same with every key present; seeds of the k-NN are a list.
 
     Raises
     ------
@@ -57,7 +68,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     for path, value in _leaves(settings):
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{_dotted(path)} is {value}; allowed is a finite number.")
-    error = next(iter(jsonschema.Draft202012Validator(schema()).iter_errors(settings)), None)
+    error = next(_Validator(schema()).iter_errors(settings), None)
     if error is not None:
         raise InputError(_explain(error))
 
@@ -116,7 +127,7 @@ def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a cell; the columns are `CELL_COLUMNS`, in the order in which they become folders.
+        One row a cell; the columns are `CELL_COLUMNS`.
 
     Raises
     ------
@@ -125,7 +136,7 @@ def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
     """
     knn, grid = settings["knn"], settings["grid"]
     if "table" in grid:
-        rows = _read_table(Path(grid["table"]), knn["seed"], _as_list(grid.get("seed", [10])))
+        rows = _read_table(Path(grid["table"]), knn["seed"], _as_list(grid.get("seed", [])))
         where = f"grid.table {grid['table']}"
     else:
         missing = [axis for axis in ("n_neighbors", "min_dist", "seed") if axis not in grid]
@@ -144,19 +155,17 @@ def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
                 f"{where} has min_dist {min_dist}, more than umap.spread {settings['umap']['spread']}; "
                 f"raise umap.spread or drop the value."
             )
+    table = pd.DataFrame(rows, columns=["knn_seed", "n_neighbors", "min_dist", "seed"]).astype({"min_dist": "float64"})
+    table["knn_k"] = knn["n_neighbors"]
     if knn["method"] == "plain":
         if knn["n_jobs"] != 1:
             raise InputError(
                 f"knn.n_jobs is {knn['n_jobs']}; with knn.method plain it must be 1, because a seeded UMAP uses one."
             )
         # A plain UMAP computes its k-NN at its own n_neighbors, from its own seed.
-        keys = [(k, seed, k, min_dist, seed) for _, k, min_dist, seed in rows]
-    else:
-        keys = [(int(knn["n_neighbors"]), *row) for row in rows]
-    columns = {name: [key[place] for key in dict.fromkeys(keys)] for place, name in enumerate(_KEY_ORDER)}
-    table = pd.DataFrame(columns | {"metric": knn["metric"], "knn_jobs": int(knn["n_jobs"])})
-    whole = ["knn_k", "knn_seed", "n_neighbors", "seed"]
-    return table.astype(dict.fromkeys(whole, "int64") | {"min_dist": "float64"})[CELL_COLUMNS]
+        table["knn_k"], table["knn_seed"] = table["n_neighbors"], table["seed"]
+    table["metric"], table["knn_jobs"] = knn["metric"], knn["n_jobs"]
+    return table[CELL_COLUMNS].drop_duplicates(ignore_index=True)
 
 
 def _read_table(path: Path, knn_seeds: Sequence[int], seeds: Sequence[int]) -> list[tuple[int, int, float, int]]:
@@ -184,6 +193,10 @@ def _read_table(path: Path, knn_seeds: Sequence[int], seeds: Sequence[int]) -> l
     # Columns that the table leaves out take the configured values, each cell with each of them.
     for column, values in (("seed", seeds), ("knn_seed", knn_seeds)):
         if column not in table.columns:
+            if not values:
+                raise InputError(
+                    f"grid.table '{path}' has no column 'seed', and grid.seed is missing; give one of them."
+                )
             table = table.merge(pd.DataFrame({column: list(values)}), how="cross")
     definitions = schema()["$defs"]
     kinds = {
