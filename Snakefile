@@ -18,6 +18,7 @@ include: "workflow/rules/knn.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/verify.smk"
+include: "workflow/rules/claims.smk"
 
 
 rule all:

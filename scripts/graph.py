@@ -120,7 +120,12 @@ def default_epochs(n_rows: int) -> int:
 
 
 def compute(
-    knn: str | Path, edges_out: str | Path, vertices_out: str | Path, n_neighbors: int, umap: dict[str, Any]
+    knn: str | Path,
+    edges_out: str | Path,
+    vertices_out: str | Path,
+    n_neighbors: int,
+    umap: dict[str, Any],
+    blas_threads: int = 1,
 ) -> None:
     """Make and store the graph of one n_neighbors.
 
@@ -136,6 +141,7 @@ def compute(
     n_neighbors : int
     umap : mapping
         The configuration's `umap` section.
+    blas_threads : int, default 1
     """
     logger = logging.getLogger("umap_sweep")
     knn_record = store.read_record(knn)
@@ -158,11 +164,11 @@ def compute(
 
     vertices = {"disconnected": disconnected}
     if umap["init"] == "spectral" and n_components == 1:
-        eigenvectors = seed_free_spectral_layout(edges, umap["n_components"])
+        eigenvectors = seed_free_spectral_layout(edges, umap["n_components"], blas_threads)
         if eigenvectors is not None:
             vertices |= {f"spectral_{d + 1}": eigenvectors[:, d] for d in range(umap["n_components"])}
     key = {name: umap[name] for name in ("set_op_mix_ratio", "local_connectivity", "init", "n_components")}
-    key |= {"n_neighbors": n_neighbors, "n_epochs": n_epochs}
+    key |= {"n_neighbors": n_neighbors, "n_epochs": n_epochs, "blas_threads": blas_threads}
     edge_table = pa.table({"head": edges.row, "tail": edges.col, "weight": edges.data})
     vertex_table = pa.table(vertices)
     inputs = {"knn": knn_record["fingerprint"]}
@@ -172,21 +178,21 @@ def compute(
         store.write(out, table, record, dictionary=["head"] if "head" in table.column_names else False)
 
 
-def seed_free_spectral_layout(edges: Any, n_components: int) -> np.ndarray | None:
+def seed_free_spectral_layout(edges: Any, n_components: int, blas_threads: int) -> np.ndarray | None:
     """Return the spectral layout of a connected graph, which no seed enters, or None where the eigensolver fails.
 
     Parameters
     ----------
     edges : scipy.sparse.coo_matrix, shape (n, n)
         Connected.
-    n_components : int
+    n_components, blas_threads : int
 
     Returns
     -------
     ndarray of float64, shape (n, n_components), or None
         None leaves the fallback, which is seeded, to `scripts/initial_layout.py`.
     """
-    layout, failed = spectral_layout("spectral", None, edges, n_components, np.random.RandomState(0))
+    layout, failed = spectral_layout("spectral", None, edges, n_components, np.random.RandomState(0), blas_threads)
     return None if failed else layout
 
 
@@ -199,4 +205,5 @@ if "snakemake" in globals():
             snakemake.output.vertices,
             n_neighbors=int(snakemake.wildcards.n_neighbors),
             umap=snakemake.params.umap,
+            blas_threads=snakemake.params.held["blas_threads"],
         )

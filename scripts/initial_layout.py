@@ -25,6 +25,7 @@ def initial_layout(
     features: np.ndarray | None = None,
     metric: str = "euclidean",
     metric_kwds: dict[str, float] | None = None,
+    blas_threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions and random numbers that every min_dist starts from.
 
@@ -44,6 +45,8 @@ def initial_layout(
         Needed for `pca`, and for the spectral layout of a graph of several components.
     metric, metric_kwds
         Of the k-NN; place the components of such a graph.
+    blas_threads : int, default 1
+        On which last bits depend from about 10,000 rows on.
 
     Returns
     -------
@@ -60,7 +63,7 @@ def initial_layout(
         positions = random_state.uniform(low=-10.0, high=10.0, size=(n_rows, n_components)).astype(np.float32)
     else:
         if init == "pca":
-            positions = _principal_components(features, n_components, random_state)
+            positions = _principal_components(features, n_components, random_state, blas_threads)
         elif eigenvectors is not None:
             random_state.normal(size=(n_rows, n_components + 1))  # umap-learn draws a start vector and drops it
             positions = eigenvectors
@@ -74,6 +77,7 @@ def initial_layout(
                 edges,
                 n_components,
                 random_state,
+                blas_threads,
                 metric=named_distances[metric],
                 metric_kwds=metric_kwds or {},
             )
@@ -87,7 +91,9 @@ def initial_layout(
     return (10.0 * (positions - low) / (high - low)).astype(np.float32, order="C"), rng_state
 
 
-def _principal_components(features: np.ndarray, n_components: int, random_state: np.random.RandomState) -> np.ndarray:
+def _principal_components(
+    features: np.ndarray, n_components: int, random_state: np.random.RandomState, blas_threads: int
+) -> np.ndarray:
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 
@@ -96,7 +102,7 @@ def _principal_components(features: np.ndarray, n_components: int, random_state:
             f"umap.init pca cannot make {n_components} dimensions of {features.shape[0]} rows and "
             f"{features.shape[1]} columns; lower umap.n_components or use another umap.init."
         )
-    with threadpool_limits(1, user_api="blas"):  # several threads give other last bits
+    with threadpool_limits(blas_threads, user_api="blas"):
         return PCA(n_components=n_components, random_state=random_state).fit_transform(features).astype(np.float32)
 
 
@@ -157,6 +163,7 @@ def compute(
         features,
         metric,
         umap["metric_kwds"],
+        record["key"]["blas_threads"],
     )
     table = pa.table({f"init_{d + 1}": positions[:, d] for d in range(n_components)})
     key = record["key"] | {"seed": seed}

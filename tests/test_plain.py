@@ -1,5 +1,6 @@
 """knn.method plain: each cell is a plain seeded UMAP of umap-learn, run in a process of its own."""
 
+import os
 import subprocess
 import sys
 
@@ -23,7 +24,7 @@ for seed in map(int, sys.argv[1:]):
 
 @pytest.mark.parametrize("rows", [300, 5100])
 def test_a_cell_is_a_plain_seeded_umap(tmp_path, rows):
-    seeds = [3, 10, 42]
+    seeds = [3, 10, 42] if rows < 4096 else [10]
     np.save(tmp_path / "features.npy", clouds(rows, 7).astype(np.float32))
     config = {
         "dataset": "clouds",
@@ -35,7 +36,8 @@ def test_a_cell_is_a_plain_seeded_umap(tmp_path, rows):
     run = snakemake(tmp_path, "results/clouds/sweep.parquet", config=config)
     assert run.code == 0, run.output
     assert run.jobs["knn"] == len(seeds)
-    subprocess.run([sys.executable, "-c", PLAIN_UMAP, *map(str, seeds)], cwd=tmp_path, check=True)
+    one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", PLAIN_UMAP, *map(str, seeds)], cwd=tmp_path, check=True, env=one_thread)
     sweep = pd.read_parquet(tmp_path / "results/clouds/sweep.parquet")
     for seed in seeds:
         cell = sweep[sweep["seed"] == seed]

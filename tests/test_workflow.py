@@ -28,7 +28,9 @@ CELL = "results/iris/embeddings/metric=euclidean/knn_k=20/knn_seed=10/knn_jobs=1
 
 def iris(**sections: dict) -> dict:
     """Return the small sweep's configuration with some keys of its sections replaced."""
-    return IRIS | {name: IRIS.get(name, {}) | keys for name, keys in sections.items()}
+    return IRIS | {
+        name: IRIS.get(name, {}) | keys if isinstance(keys, dict) else keys for name, keys in sections.items()
+    }
 
 
 def coordinates(folder, config=IRIS) -> dict[tuple, bytes]:
@@ -92,6 +94,7 @@ class TestFinishedSweep:
         record = store.read_record(path)
         expected = {"knn_k": 20, "knn_seed": 10, "knn_jobs": 1, "n_neighbors": 5, "min_dist": 0.5, "seed": 10}
         expected |= UMAP_DEFAULTS | {"metric": "euclidean", "method": "auto", "n_epochs": 500}
+        expected |= {"cpu": "x86-64-v3", "blas_threads": 1}
         assert record["key"] == expected
         assert record["fingerprint"] == store.fingerprint(store.read(path, ["umap_1", "umap_2"]))
 
@@ -152,8 +155,21 @@ class TestFinishedSweep:
                 {"umap": {"repulsion_strength": 2.0}},
                 {"embedding": 4, "sweep": 1, "manifest": 1, "plot_grid": 1, "all": 1},
             ),
+            (
+                {"cpu": "x86-64-v2"},
+                {
+                    "knn": 1,
+                    "graph": 2,
+                    "initial_layout": 2,
+                    "embedding": 4,
+                    "sweep": 1,
+                    "manifest": 1,
+                    "plot_grid": 1,
+                    "all": 1,
+                },
+            ),
         ],
-        ids=["nothing", "min_dist", "n_neighbors", "plot", "seed", "repulsion"],
+        ids=["nothing", "min_dist", "n_neighbors", "plot", "seed", "repulsion", "cpu"],
     )
     def test_a_change_runs_what_hangs_below_it_and_no_more(self, finished, sections, jobs):
         folder, _ = finished

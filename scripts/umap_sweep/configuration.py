@@ -83,7 +83,8 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
             )
     for name, source in settings["datasets"].items():
         settings["datasets"][name] = _defaults(_definition(source["source"])) | source
-    settings.setdefault("cpu", properties["cpu"]["default"])
+    for name in ("cpu", "blas_threads"):
+        settings.setdefault(name, properties[name]["default"])
     settings["knn"]["seed"] = _as_list(settings["knn"]["seed"])
     _check_metric_keywords(settings)
     return settings

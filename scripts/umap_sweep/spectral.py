@@ -17,14 +17,15 @@ from umap_sweep.errors import InputError
 
 
 @contextmanager
-def deterministic_arpack() -> Iterator[None]:
-    """Give ARPACK one BLAS thread, and a fixed generator wherever `eigsh` is called inside the block.
+def deterministic_arpack(blas_threads: int = 1) -> Iterator[None]:
+    """Fix the number of BLAS threads, and give ARPACK a fixed generator wherever `eigsh` is called inside the block.
 
     umap-learn starts ARPACK from a vector of ones. Where that vector lies in an invariant subspace, as it does on a
     regular graph, ARPACK asks for a random vector, and SciPy draws it from the operating system's entropy unless
     `eigsh` is given `rng`. Nothing else changes: where ARPACK does not ask, the bits are umap-learn's.
 
-    With several threads OpenBLAS sums long vectors in several parts, which gives other last bits.
+    With several threads OpenBLAS sums vectors of more than 10,000 elements in several parts, which gives other last
+    bits. umap-learn leaves their number to the machine.
     """
     import sklearn.manifold._spectral_embedding as scikit_learn
 
@@ -32,7 +33,7 @@ def deterministic_arpack() -> Iterator[None]:
     with (
         mock.patch.object(scipy.sparse.linalg, "eigsh", seeded),
         mock.patch.object(scikit_learn, "eigsh", seeded),
-        threadpool_limits(1, user_api="blas"),
+        threadpool_limits(blas_threads, user_api="blas"),
     ):
         yield
 
@@ -43,6 +44,7 @@ def spectral_layout(
     edges: Any,
     n_components: int,
     random_state: np.random.RandomState,
+    blas_threads: int,
     **metric: Any,
 ) -> tuple[np.ndarray, bool]:
     """Return umap-learn's spectral layout of a graph.
@@ -58,6 +60,8 @@ def spectral_layout(
         Dimensions of the layout.
     random_state : numpy.random.RandomState
         Advanced as umap-learn advances it.
+    blas_threads : int
+        See `deterministic_arpack`.
     **metric
         `metric` and `metric_kwds`, for the distances between components.
 
@@ -75,7 +79,7 @@ def spectral_layout(
     from umap import spectral
 
     function = {"spectral": spectral.spectral_layout, "tswspectral": spectral.tswspectral_layout}[kind]
-    with warnings.catch_warnings(record=True) as caught, deterministic_arpack():
+    with warnings.catch_warnings(record=True) as caught, deterministic_arpack(blas_threads):
         warnings.simplefilter("always")
         try:
             layout = function(data, edges, n_components, random_state, **metric)

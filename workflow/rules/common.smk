@@ -19,8 +19,12 @@ except InputError as error:
 
 DATASET = SETTINGS["dataset"]
 
+# What results depend on beside their own parameters. As params of the stages they make Snakemake see a change.
+HELD = {name: SETTINGS[name] for name in ("cpu", "blas_threads")}
+
 # Every job inherits these, on whichever machine it runs, because its own Snakemake process reads this file.
-os.environ.update(environment.job_variables(SETTINGS["knn"]["n_jobs"], SETTINGS["cpu"]))
+# The claims compare a k-NN by one job with one by two, whatever the sweep's own takes.
+os.environ.update(environment.job_variables(max(SETTINGS["knn"]["n_jobs"], 2), SETTINGS["cpu"]))
 
 # A stage's key is its folder. The method is not part of the cells' folders, which users read as partitions.
 KNN = "knn_k={knn_k}/knn_seed={knn_seed}/knn_jobs={knn_jobs}"
@@ -52,6 +56,7 @@ wildcard_constraints:
     min_dist=r"[0-9.e-]+",
     seed=r"\d+",
     figure=r"grid[^/]*",
+    process=r"first|again",
 
 
 def source(wildcards):
@@ -72,7 +77,7 @@ def only(*names):
 
 def cell_key(cell):
     """The full key of a cell: what its folders say, and what is the same for all of them."""
-    shared = {"method": SETTINGS["knn"]["method"], **SETTINGS["umap"]}
+    shared = {"method": SETTINGS["knn"]["method"], **SETTINGS["umap"], **HELD}
     if shared["n_epochs"] is None:
         del shared["n_epochs"]  # follows from the number of rows, and is stored when they are known
     return {**cell, **shared}

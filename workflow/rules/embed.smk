@@ -12,6 +12,7 @@ rule graph:
         "../../envs/umap-sweep.yaml"
     params:
         umap=only("n_components", "n_epochs", "init", "set_op_mix_ratio", "local_connectivity"),
+        held=HELD,
     script:
         "../../scripts/graph.py"
 
@@ -32,6 +33,7 @@ rule initial_layout:
         "../../envs/umap-sweep.yaml"
     params:
         umap=only("n_components", "init", "metric_kwds"),
+        held=HELD,
     script:
         "../../scripts/initial_layout.py"
 

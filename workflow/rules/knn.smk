@@ -13,5 +13,6 @@ rule knn:
     params:
         method=SETTINGS["knn"]["method"],
         metric_kwds=SETTINGS["umap"]["metric_kwds"],
+        held=HELD,
     script:
         "../../scripts/knn.py"
