@@ -64,15 +64,15 @@ class Embeddings:
         By n_neighbors and min_dist: float32 array of shape (points, 1 or 2), the first two dimensions.
     labels : pyarrow.Array or None
         Label of each point, integers, floats or strings, possibly null; None where the data has no labels.
-    knn_k : int
-        Columns of the k-NN that the cells share.
+    knn_k : int or None
+        Columns of the k-NN that the cells share; None where each n_neighbors has one of its own (`knn.method: plain`).
     dimensions : int
         Dimensions of the embeddings, of which `cells` holds at most two.
     """
 
     cells: dict[tuple[int, float], np.ndarray]
     labels: pa.Array | None
-    knn_k: int
+    knn_k: int | None
     dimensions: int
 
 
@@ -136,7 +136,8 @@ def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
     if len(cells) < len(blocks) or len({len(block) for block in blocks}) > 1:
         raise InputError(f"{path} does not hold the same rows once for each cell. Delete it and run again.")
     labels = table["label"].slice(0, len(blocks[0])).combine_chunks() if "label" in names else None
-    return Embeddings(cells, labels, int(table["knn_k"][0].as_py()), dimensions)
+    widths = pc.unique(table["knn_k"]).to_pylist()
+    return Embeddings(cells, labels, widths[0] if len(widths) == 1 else None, dimensions)
 
 
 def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
@@ -541,7 +542,8 @@ def plot_grid(
     embeddings = read_embeddings(sweep, knn_seed, seed)
     points = len(next(iter(embeddings.cells.values())))
     colouring = colour_points(embeddings.labels, plot["label_kind"], points)
-    knn = f"k-NN with k = {embeddings.knn_k} and seed {knn_seed}"
+    width = f"k = {embeddings.knn_k}" if embeddings.knn_k else "k = n_neighbors"
+    knn = f"k-NN with {width} and seed {knn_seed}"
     facts = [f"{points:,} rows", f"{metric} metric", knn, f"UMAP seed {seed}"]
     if embeddings.dimensions > 2:
         facts.append(f"first 2 of {embeddings.dimensions} dimensions")
