@@ -85,6 +85,7 @@ def test_several_seeds_are_further_axes(config):
         ("datasets.mine", {"source": "file"}, ["datasets.mine.path", "missing"]),
         ("datasets.mine", {"source": "file", "path": "a.csv", "lable": "b"}, ["'lable'", "nearest is 'label'"]),
         ("datasets.mine", {"source": "url", "url": "https://a/b.csv"}, ["datasets.mine.sha256", "missing"]),
+        ("datasets.mine", {"source": "url", "url": "ftp://a/b.csv", "sha256": "0" * 64}, ["an http or https address"]),
         ("datasets.mine", {"source": "sklearn", "name": "wines"}, ["datasets.mine.name", "nearest is 'wine'"]),
         ("datasets.mine", {"source": "file", "path": "a.csv", "sha256": "12"}, ["sha256", "64 hexadecimal"]),
     ],

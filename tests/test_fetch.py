@@ -344,11 +344,6 @@ def test_url_without_a_server(tmp_path, closed_port, monkeypatch):
     assert "Check `url` and the connection" in message
 
 
-def test_url_without_an_ftp_server(tmp_path):
-    message = refusal(functools.partial(from_url, "ftp://nowhere.invalid/data.csv", tmp_path))
-    assert "ftp://nowhere.invalid/data.csv could not be downloaded whole ([Errno" in message
-
-
 def test_url_of_an_unknown_format_is_not_downloaded(server, tmp_path):
     message = refusal(functools.partial(from_url, f"{server.address}/ok/data.xlsx", tmp_path))
     assert f"{server.address}/ok/data.xlsx ends in none of the formats" in message

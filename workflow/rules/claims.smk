@@ -1,0 +1,68 @@
+# The two processes run side by side: each keeps to one thread but for a moment, and compiles the same code.
+rule claim_runs:
+    input:
+        data=DATA_FILE,
+    output:
+        "results/{dataset}/claims/{process}.parquet",
+    log:
+        "results/{dataset}/logs/claims/{process}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/claims/{process}.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        n_neighbors=SETTINGS["claims"]["n_neighbors"],
+    script:
+        "../../scripts/claim_runs.py"
+
+
+rule judge_claims:
+    input:
+        first="results/{dataset}/claims/first.parquet",
+        again="results/{dataset}/claims/again.parquet",
+    output:
+        "results/{dataset}/claims.parquet",
+    log:
+        "results/{dataset}/logs/judge_claims.log",
+    benchmark:
+        "results/{dataset}/benchmarks/judge_claims.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    script:
+        "../../scripts/judge_claims.py"
+
+
+rule plot_claims:
+    input:
+        claims="results/{dataset}/claims.parquet",
+        first="results/{dataset}/claims/first.parquet",
+        again="results/{dataset}/claims/again.parquet",
+    output:
+        png="results/{dataset}/plots/claims.png",
+        vector=f"results/{{dataset}}/plots/claims.{SETTINGS['plot']['vector_format']}",
+    log:
+        "results/{dataset}/logs/plots/claims.log",
+    benchmark:
+        "results/{dataset}/benchmarks/plots/claims.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        dataset="{dataset}",
+        plot=SETTINGS["plot"],
+    script:
+        "../../scripts/plot_claims.py"
+
+
+# It has no output, because the table must survive its failure; so it says its piece every time.
+rule claims:
+    input:
+        claims=f"results/{SETTINGS['claims']['dataset']}/claims.parquet",
+        plot=f"results/{SETTINGS['claims']['dataset']}/plots/claims.png",
+    log:
+        f"results/{SETTINGS['claims']['dataset']}/logs/claims.log",
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        dataset=SETTINGS["claims"]["dataset"],
+    script:
+        "../../scripts/claims.py"
