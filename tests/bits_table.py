@@ -25,8 +25,8 @@ METHODS = ("exact", "nn-descent")
 STAGES = ("knn", "edges", "vertices", "start", "embedding")
 
 
-def fingerprints(case: str) -> dict[str, str]:
-    """Compute every stage in this process and return the fingerprint of each, by method and stage.
+def fingerprints(case: str) -> dict[str, dict[str, str]]:
+    """Compute every stage in this process and return the fingerprint of each, by cores, and by method and stage.
 
     For `levels` the data are scikit-learn's breast_cancer, 569 × 30. For `threads` they are 12,000 × 20, enough for
     OpenBLAS to use its threads; there the exact k-NN is also computed with 1, 2 and 4 threads.
@@ -38,19 +38,19 @@ def fingerprints(case: str) -> dict[str, str]:
 
     warnings.simplefilter("ignore")
     features = load_breast_cancer().data if case == "levels" else clouds(12_000, 20)
-    found = {}
+    found: dict[str, dict[str, str]] = {}
     for method in METHODS:
-        for threads in (1, 2, 4) if case == "threads" and method == "exact" else (1,):
+        for cores in (1, 2, 4) if case == "threads" and method == "exact" else (1,):
             with tempfile.TemporaryDirectory() as folder:
-                stages = Stages(Path(folder), features, k=15, method=method, threads=threads)
+                stages = Stages(Path(folder), features, k=15, method=method, threads=cores)
                 stages.cell(10, 0.1, 10, n_epochs=50)
-                name = method if threads == 1 else f"{method}, {threads} cores,"
+                row = found.setdefault(f", cores {cores}" if case == "threads" else "", {})
                 for stage in STAGES:
-                    found[f"{name} {stage}"] = store.fingerprint_of(Path(folder) / f"{stage}.parquet")
+                    row[f"{method} {stage}"] = store.fingerprint_of(Path(folder) / f"{stage}.parquet")
     return found
 
 
-def run(case: str, variables: dict[str, str]) -> dict[str, str]:
+def run(case: str, variables: dict[str, str]) -> dict[str, dict[str, str]]:
     """Return the fingerprints that a process of its own gives under some environment variables."""
     command = [sys.executable, __file__, "--here", case]
     done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
@@ -77,12 +77,16 @@ def table(case: str) -> str:
     todo = cases(case)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = dict(zip(todo, pool.map(lambda variables: run(case, variables), todo.values()), strict=True))
-    names = list(next(iter(found.values())))
+    names = [f"{method} {stage}" for method in METHODS for stage in STAGES]
     letters: dict[str, dict[str, str]] = {name: {} for name in names}
     lines = ["| | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
-    for row, stages in found.items():
-        marks = [letters[name].setdefault(stages[name], chr(ord("A") + len(letters[name]))) for name in names]
-        lines.append(f"| {row} | " + " | ".join(marks) + " |")
+    for case_name, by_cores in found.items():
+        for cores, stages in by_cores.items():
+            marks = [
+                letters[name].setdefault(stages[name], chr(ord("A") + len(letters[name]))) if name in stages else ""
+                for name in names
+            ]
+            lines.append(f"| {case_name}{cores} | " + " | ".join(marks) + " |")
     return "\n".join(lines)
 
 

@@ -105,7 +105,7 @@ class TestFinishedSweep:
         assert {stage: stages.count(stage) for stage in stages} == {
             "data": 1,
             "knn": 1,
-            "graph": 2,
+            "graph": 2 * 2,  # edges and vertices
             "initial_layout": 2,
             "embedding": 4,
         }
