@@ -41,7 +41,7 @@ def _clip(step):
     return step
 
 
-@numba.njit(fastmath=True, cache=True, nogil=True)
+@numba.njit(fastmath=True, cache=True)
 def _run_epoch(
     embedding,
     head,
