@@ -191,8 +191,7 @@ def cell(data: str | Path, n_neighbors: int, threads: int = 1) -> Result:
         initial_layout.compute(data, stored_knn, edges, vertices, start, SEED, METRIC, umap)
         embedding.compute(data, edges, vertices, start, out, umap["min_dist"], {}, umap)
         numba.set_num_threads(1)
-        axes = [column.to_numpy() for column in store.read(out, ["umap_1", "umap_2"]).columns]
-        return graph.prune(stored_knn, n_neighbors), np.stack(axes, axis=1)
+        return graph.prune(stored_knn, n_neighbors), store.matrix(store.read(out), "umap_")
 
 
 def as_table(name: str, rows: pa.Table, result: Result) -> pa.Table:
@@ -244,7 +243,7 @@ def compute(data: str | Path, out: str | Path, n_neighbors: int, backwards: bool
     """
     logger = logging.getLogger("umap_sweep")
     features = store.read_features(data)
-    rows = store.read(data, [name for name in ("id", "label") if name in store.column_names(data)])
+    rows = store.read_rows(data)
     todo = list(arms(data, features, n_neighbors).items())
     tables = []
     for name, run in reversed(todo) if backwards else todo:

@@ -35,7 +35,7 @@ def compute(
         The configuration's `umap` section.
     """
     start = store.read_record(initial_layout)
-    initial = np.stack([column.to_numpy() for column in store.read(initial_layout).columns], axis=1)
+    initial = store.matrix(store.read(initial_layout), "init_")
     edge_table = store.read(edges, ["head", "tail", "weight"])
     head, tail, weight = (column.to_numpy() for column in edge_table.columns)
     a, b = layout.curve_parameters(umap["spread"], min_dist)
@@ -60,7 +60,7 @@ def compute(
             disconnected.sum(),
         )
     axes = pa.table({f"umap_{d + 1}": coordinates[:, d] for d in range(umap["n_components"])})
-    rows = store.read(data, [name for name in ("id", "label") if name in store.column_names(data)])
+    rows = store.read_rows(data)
     columns = dict(zip(rows.column_names, rows.columns, strict=True))
     table = pa.table(columns | dict(zip(axes.column_names, axes.columns, strict=True)))
     inputs = {

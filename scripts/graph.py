@@ -38,11 +38,8 @@ def prune(knn: str | Path, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(
             f"{knn} holds {width} neighbours, fewer than n_neighbors {n_neighbors}; raise knn.n_neighbors."
         )
-    ranks = range(n_neighbors)
-    table = store.read(knn, [f"{kind}_{rank}" for kind in ("index", "distance") for rank in ranks])
-    indices = np.stack([table.column(f"index_{rank}").to_numpy() for rank in ranks], axis=1)
-    distances = np.stack([table.column(f"distance_{rank}").to_numpy() for rank in ranks], axis=1)
-    return np.ascontiguousarray(indices), np.ascontiguousarray(distances)
+    table = store.read(knn, [f"{kind}_{rank}" for kind in ("index", "distance") for rank in range(n_neighbors)])
+    return store.matrix(table, "index_"), store.matrix(table, "distance_")
 
 
 def fuzzy_graph(

@@ -143,8 +143,7 @@ def compute(
     eigenvectors = graph = features = None
     # Only what this start needs is read.
     if "spectral_1" in vertex_table.column_names:
-        names = [f"spectral_{d + 1}" for d in range(n_components)]
-        eigenvectors = np.stack([vertex_table.column(name).to_numpy() for name in names], axis=1)
+        eigenvectors = store.matrix(vertex_table, "spectral_")
     elif init in ("spectral", "tswspectral"):
         table = store.read(edges, ["weight", "head", "tail"])
         weight, head, tail = (column.to_numpy() for column in table.columns)

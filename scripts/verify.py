@@ -35,19 +35,16 @@ def compare(stored: str | Path, recomputed: str | Path) -> dict[str, Any]:
         of itself.
     """
     stage, _, key = name_of(stored).partition("/")
-    row = {"against": "results", "stage": stage, "key": key, "observed": store.fingerprint_of(recomputed)}
+    new, after = store.read(recomputed), store.read_record(recomputed)
+    row = {"against": "results", "stage": stage, "key": key, "observed": store.fingerprint_by_record(after, new)}
     try:
-        row["expected"] = store.fingerprint_of(stored)
-        before, after = store.read_record(stored), store.read_record(recomputed)
+        old, before = store.read(stored), store.read_record(stored)
     except InputError as error:
         return row | {"expected": "", "equal": False, "difference": str(error), "environment": ""}
+    row["expected"] = store.fingerprint_by_record(before, old)
     parts = []
     if before["key"] != after["key"]:
-        names = sorted(
-            name for name in {**before["key"], **after["key"]} if before["key"].get(name) != after["key"].get(name)
-        )
-        parts.append("another key: " + _changes(before["key"], after["key"], names))
-    old, new = store.read(stored), store.read(recomputed)
+        parts.append("another key: " + _changes(before["key"], after["key"]))
     if store.fingerprint(old) != store.fingerprint(new) or row["expected"] != row["observed"]:
         parts.append(difference(stage, old, new))
     return row | {
@@ -85,21 +82,17 @@ def difference(stage: str, old: pa.Table, new: pa.Table) -> str:
             f", weights by up to {_largest_gap(old, new, 'weight'):.3g}" if old.num_rows == new.num_rows else ""
         )
     if stage == "embeddings" and not _same(old, new, "umap_"):
-        return _pictures_apart(_matrix(old, "umap_"), _matrix(new, "umap_"))
+        return _pictures_apart(store.matrix(old, "umap_"), store.matrix(new, "umap_"))
     columns = [name for name in old.schema.names if not old.column(name).equals(new.column(name))]
     return f"{_rows_apart(old, new)} of {old.num_rows} rows differ, in {', '.join(columns[:5]) or 'the random numbers'}"
 
 
-def _matrix(table: pa.Table, prefix: str) -> np.ndarray:
-    return np.stack([table.column(name).to_numpy() for name in table.column_names if name.startswith(prefix)], axis=1)
-
-
 def _same(old: pa.Table, new: pa.Table, prefix: str) -> bool:
-    return _matrix(old, prefix).tobytes() == _matrix(new, prefix).tobytes()
+    return store.matrix(old, prefix).tobytes() == store.matrix(new, prefix).tobytes()
 
 
 def _neighbor_pairs(table: pa.Table) -> np.ndarray:
-    indices = _matrix(table, "index_").astype(np.int64)
+    indices = store.matrix(table, "index_").astype(np.int64)
     return (indices + np.arange(len(indices))[:, None] * len(indices)).ravel()
 
 
@@ -108,7 +101,7 @@ def _edge_pairs(table: pa.Table) -> np.ndarray:
 
 
 def _largest_gap(old: pa.Table, new: pa.Table, prefix: str) -> float:
-    gap = np.abs(_matrix(old, prefix) - _matrix(new, prefix))
+    gap = np.abs(store.matrix(old, prefix) - store.matrix(new, prefix))
     return float(np.nanmax(gap)) if np.isfinite(gap).any() else float("inf")
 
 
@@ -140,8 +133,8 @@ def _pictures_apart(old: np.ndarray, new: np.ndarray) -> str:
     )
 
 
-def _changes(before: dict[str, Any], after: dict[str, Any], names: Sequence[str] | None = None) -> str:
-    names = sorted({**before, **after}) if names is None else names
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> str:
+    names = sorted({**before, **after})
     return ", ".join(
         f"{name} {before.get(name)} → {after.get(name)}" for name in names if before.get(name) != after.get(name)
     )

@@ -133,7 +133,11 @@ def fingerprint_of(path: str | Path) -> str:
     InputError
         Where the file is missing or damaged.
     """
-    record, table = read_record(path), read(path)
+    return fingerprint_by_record(read_record(path), read(path))
+
+
+def fingerprint_by_record(record: Mapping[str, Any], table: pa.Table) -> str:
+    """Return the fingerprint of what counts as a table's values in its stage, generator states included."""
     if record["stage"] == "embedding":
         table = table.select([name for name in table.column_names if name.startswith("umap_")])
     return fingerprint(table, **{name: record[name] for name in GENERATOR_STATES if name in record})
@@ -208,10 +212,16 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
         )
 
 
-def column_names(path: str | Path) -> list[str]:
-    """Return the names of a stored table's columns without reading its values."""
+def read_rows(path: str | Path) -> pa.Table:
+    """Return what names the rows of a stored data set: `id` and, where it has one, `label`."""
     with _explaining_damage(path):
-        return pq.read_schema(path).names
+        names = pq.read_schema(path).names
+    return read(path, [name for name in ("id", "label") if name in names])
+
+
+def matrix(table: pa.Table, prefix: str) -> np.ndarray:
+    """Return the columns whose names begin with `prefix`, in their order, as an array of shape (n, columns)."""
+    return np.stack([table.column(name).to_numpy() for name in table.column_names if name.startswith(prefix)], axis=1)
 
 
 def read_features(path: str | Path) -> np.ndarray:
