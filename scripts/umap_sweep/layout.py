@@ -1,26 +1,61 @@
-"""The layout: umap-learn's seeded stochastic gradient descent, bit for bit, compiled once and cached.
+"""The layout: umap-learn's seeded stochastic gradient descent, bit for bit, in half its time.
 
 The arithmetic, its order and its types follow `umap.layouts.optimize_layout_euclidean` of umap-learn 0.5.12
 (McInnes, Healy and Melville, 2018, arXiv:1802.03426, section 4.3) in the case a sweep needs: Euclidean output,
-both ends of an edge move, one thread. Importing umap-learn costs seconds and its kernels are compiled anew in
-every process; this module needs numpy and numba alone, and its machine code is loaded from numba's file cache.
+both ends of an edge move, one thread. This module needs numpy and numba alone, and its machine code is loaded from
+numba's file cache.
+
+Two things make it faster, and neither changes a bit:
+
+- *When* an edge is sampled, and with how many negative samples, does not depend on positions. `_schedule` finds it
+  for a window of epochs in one pass over the edges; the descent then reads a short list, where umap-learn looks at
+  every edge in every epoch.
+- Most of umap-learn's time goes to `pow`. In two dimensions `_descend` takes the force from a table of polynomials,
+  whose relative error is below `TABLE_ERROR`. Positions are stored in single precision, so that error is nearly
+  always lost in the rounding: where both ends of the interval of error round to the same number, that number is
+  umap-learn's. Where they do not, about once in a thousand steps, the step is done again as umap-learn does it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+# Squared distances for which forces are tabulated, as powers of two; others are rare and take umap-learn's way.
+TABLE_RANGE = (-40, 24)
+# Each power of two is cut into 2**SEGMENT_BITS pieces, each with a polynomial of TERMS terms.
+SEGMENT_BITS = 3
+TERMS = 8
+# What the polynomials may be wrong by, relative to the force; a table that is worse somewhere is not used there.
+TABLE_ERROR = 2.0**-32
+# What is allowed for: twice that error, and four roundings of a sum in double precision.
+FORCE_MARGIN = 2.0 * TABLE_ERROR
+SUM_MARGIN = 2.0**-50
+
+# Sampled edges scheduled at once, 12 bytes each; with more than twice as many edges, half their number.
+SCHEDULE_ROWS = 8_000_000
+
+SEGMENT_SHIFT = 23 - SEGMENT_BITS
+SEGMENT_MASK = (1 << SEGMENT_SHIFT) - 1
+SEGMENT_CENTRE = 1 << (SEGMENT_SHIFT - 1)
 
 
-@numba.njit(types.int32(types.int64[::1]))
-def _next_random(state):
-    first, second, third = state[0], state[1], state[2]
-    first = (((first & 0xFFFFFFFE) << 12) & 0xFFFFFFFF) ^ ((((first << 13) & 0xFFFFFFFF) ^ first) >> 19)
-    second = (((second & 0xFFFFFFF8) << 4) & 0xFFFFFFFF) ^ ((((second << 2) & 0xFFFFFFFF) ^ second) >> 25)
-    third = (((third & 0xFFFFFFF0) << 17) & 0xFFFFFFFF) ^ ((((third << 3) & 0xFFFFFFFF) ^ third) >> 11)
-    state[0], state[1], state[2] = first, second, third
-    return types.int32(first ^ second ^ third)
+@intrinsic
+def _multiply_add(typing_context, x, y, z):
+    """Return x y + z, rounded once where the target CPU has an instruction for it, as LLVM contracts umap-learn's."""
+
+    def generate(context, builder, signature, arguments):
+        number = ir.FloatType()
+        function = ir.FunctionType(number, [number, number, number])
+        return builder.call(cgutils.get_or_insert_function(builder.module, function, "llvm.fmuladd.f32"), arguments)
+
+    return types.float32(types.float32, types.float32, types.float32), generate
 
 
 @numba.njit(types.float32(types.float32[::1], types.float32[::1]), fastmath=True)
@@ -41,59 +76,283 @@ def _clip(step):
     return step
 
 
-@numba.njit(fastmath=True, cache=True)
-def _run_epoch(
-    embedding,
+@numba.njit(fastmath=True)
+def _attract(embedding, j, k, a, b, alpha):
+    current = embedding[j]
+    other = embedding[k]
+    squared = _squared_distance(current, other)
+    if squared > 0.0:
+        coefficient = -2.0 * a * b * pow(squared, b - 1.0)
+        coefficient /= a * pow(squared, b) + 1.0
+    else:
+        coefficient = 0.0
+    for d in range(embedding.shape[1]):
+        step = _clip(coefficient * (current[d] - other[d]))
+        current[d] += step * alpha
+        other[d] += -step * alpha
+
+
+@numba.njit(fastmath=True)
+def _repel(embedding, j, k, a, b, gamma, alpha):
+    current = embedding[j]
+    other = embedding[k]
+    squared = _squared_distance(current, other)
+    if squared > 0.0:
+        coefficient = 2.0 * gamma * b
+        coefficient /= (0.001 + squared) * (a * pow(squared, b) + 1)
+    elif j == k:
+        return
+    else:
+        coefficient = 0.0
+    for d in range(embedding.shape[1]):
+        step = _clip(coefficient * (current[d] - other[d])) if coefficient > 0.0 else 0.0
+        current[d] += step * alpha
+
+
+@numba.njit
+def _next_random(first, second, third):
+    first = (((first & 0xFFFFFFFE) << 12) & 0xFFFFFFFF) ^ ((((first << 13) & 0xFFFFFFFF) ^ first) >> 19)
+    second = (((second & 0xFFFFFFF8) << 4) & 0xFFFFFFFF) ^ ((((second << 2) & 0xFFFFFFFF) ^ second) >> 25)
+    third = (((third & 0xFFFFFFF0) << 17) & 0xFFFFFFFF) ^ ((((third << 3) & 0xFFFFFFFF) ^ third) >> 11)
+    return first, second, third
+
+
+@numba.njit(error_model="numpy")
+def _divide(x, y):
+    return x / y
+
+
+# One signature a kernel: jobs that compile it at the same moment then write the same file into the cache.
+_FLOATS = types.Array(types.float32, 1, "C", readonly=True)
+_INTEGERS = types.Array(types.int32, 1, "C", readonly=True)
+
+
+@numba.njit(
+    types.void(_FLOATS, types.float64, types.float64[::1], types.float64[::1], types.int64[::1]),
+    cache=True,
+)
+def _start_schedule(samples, negative_sample_rate, next_sample, next_negative_sample, counts):
+    """Set when each edge is sampled first, and count the edges that each epoch samples."""
+    n_epochs = counts.shape[0]
+    for edge in range(samples.shape[0]):
+        epochs_per_sample = _divide(types.float64(n_epochs), types.float64(samples[edge]))
+        next_sample[edge] = epochs_per_sample
+        next_negative_sample[edge] = _divide(epochs_per_sample, negative_sample_rate)
+        due = epochs_per_sample
+        epoch = 0
+        while due <= n_epochs - 1:
+            epoch = max(epoch, types.int64(np.ceil(due)))
+            if epoch == n_epochs:
+                break
+            counts[epoch] += 1
+            due += epochs_per_sample
+            epoch += 1
+
+
+@numba.njit(
+    types.void(
+        _INTEGERS,
+        _INTEGERS,
+        _FLOATS,
+        types.int64,
+        types.float64,
+        types.float64[::1],
+        types.float64[::1],
+        types.int64,
+        types.int64[::1],
+        types.int32[:, ::1],
+    ),
+    fastmath={"contract"},
+    cache=True,
+)
+def _schedule(
     head,
     tail,
-    a,
-    b,
-    gamma,
-    alpha,
-    epoch,
-    epochs_per_sample,
-    epochs_per_negative_sample,
+    samples,
+    n_epochs,
+    negative_sample_rate,
     next_sample,
     next_negative_sample,
-    rng_states,
+    first,
+    places,
+    scheduled,
 ):
-    n_vertices, n_components = embedding.shape
-    for edge in range(head.shape[0]):
-        if next_sample[edge] > epoch:
+    """Write head, tail and number of negative samples of each sampled edge of a window, epoch by epoch.
+
+    `places` holds where each epoch's next edge goes, and at its end where the last epoch ends.
+    """
+    end = first + places.shape[0] - 1
+    for edge in range(samples.shape[0]):
+        due = next_sample[edge]
+        if due > end - 1:
             continue
-        j = head[edge]
-        k = tail[edge]
-        current = embedding[j]
-        other = embedding[k]
+        epochs_per_sample = _divide(types.float64(n_epochs), types.float64(samples[edge]))
+        epochs_per_negative_sample = _divide(epochs_per_sample, negative_sample_rate)
+        negative_due = next_negative_sample[edge]
+        epoch = first
+        while due <= end - 1:
+            epoch = max(epoch, types.int64(np.ceil(due)))
+            if epoch == end:
+                break
+            n_negative = int(_divide(epoch - negative_due, epochs_per_negative_sample))
+            place = places[epoch - first]
+            scheduled[place, 0] = head[edge]
+            scheduled[place, 1] = tail[edge]
+            scheduled[place, 2] = n_negative
+            places[epoch - first] = place + 1
+            due += epochs_per_sample
+            negative_due += n_negative * epochs_per_negative_sample
+            epoch += 1
+        next_sample[edge] = due
+        next_negative_sample[edge] = negative_due
 
-        squared = _squared_distance(current, other)
-        if squared > 0.0:
-            coefficient = -2.0 * a * b * pow(squared, b - 1.0)
-            coefficient /= a * pow(squared, b) + 1.0
+
+@numba.njit(
+    types.void(
+        types.float32[:, ::1],
+        types.int32[:, ::1],
+        types.float64,
+        types.float64,
+        types.float64,
+        types.float64,
+        types.int64[:, ::1],
+    ),
+    cache=True,
+)
+def _descend_any(embedding, scheduled, a, b, gamma, alpha, rng_states):
+    """Walk the edges of one epoch in any number of dimensions, all of it umap-learn's way."""
+    n_vertices = embedding.shape[0]
+    for sample in range(scheduled.shape[0]):
+        j = scheduled[sample, 0]
+        _attract(embedding, j, scheduled[sample, 1], a, b, alpha)
+        first, second, third = rng_states[j]
+        for _ in range(scheduled[sample, 2]):
+            first, second, third = _next_random(first, second, third)
+            k = types.int32(first ^ second ^ third) % n_vertices
+            _repel(embedding, j, k, a, b, gamma, alpha)
+        rng_states[j, 0], rng_states[j, 1], rng_states[j, 2] = first, second, third
+
+
+@numba.njit(fastmath={"contract"})
+def _force(table, first_segment, squared):
+    """Return the polynomial's value at a squared distance, and whether the table reaches that far."""
+    bits = np.float32(squared).view(np.int32)
+    segment = (bits >> SEGMENT_SHIFT) - first_segment
+    if not 0 <= segment < table.shape[0]:
+        return 0.0, False
+    t = types.float64((bits & SEGMENT_MASK) - SEGMENT_CENTRE)
+    t2 = t * t
+    low = (table[segment, 3] * t + table[segment, 2]) * t2 + (table[segment, 1] * t + table[segment, 0])
+    high = (table[segment, 7] * t + table[segment, 6]) * t2 + (table[segment, 5] * t + table[segment, 4])
+    return high * (t2 * t2) + low, True
+
+
+@numba.njit(fastmath={"contract"})
+def _moved(position, step, alpha):
+    """Return a position after a step whose force is known within its margin, and whether its rounding is certain."""
+    moved = position + step * alpha
+    margin = abs(step * alpha) * FORCE_MARGIN + abs(position) * SUM_MARGIN
+    return types.float32(moved), types.float32(moved - margin) == types.float32(moved + margin)
+
+
+@numba.njit(
+    types.void(
+        types.float32[:, ::1],
+        types.int32[:, ::1],
+        types.float64,
+        types.float64,
+        types.float64,
+        types.float64,
+        types.int64[:, ::1],
+        types.float64[:, ::1],
+        types.int64,
+        types.float64[:, ::1],
+        types.int64,
+    ),
+    cache=True,
+)
+def _descend(
+    embedding, scheduled, a, b, gamma, alpha, rng_states, attraction, attraction_start, repulsion, repulsion_start
+):
+    """Walk the edges of one epoch in two dimensions, by tables where their result is certain."""
+    n_vertices = embedding.shape[0]
+    for sample in range(scheduled.shape[0]):
+        j = scheduled[sample, 0]
+        k = scheduled[sample, 1]
+        x, y = embedding[j, 0], embedding[j, 1]
+        other_x, other_y = embedding[k, 0], embedding[k, 1]
+        dx, dy = x - other_x, y - other_y
+        force, certain = _force(attraction, attraction_start, _multiply_add(dy, dy, dx * dx))
+        if certain:
+            step_x, step_y = _clip(force * dx), _clip(force * dy)
+            new_x, certain_x = _moved(x, step_x, alpha)
+            new_y, certain_y = _moved(y, step_y, alpha)
+            other_x, certain_other_x = _moved(other_x, -step_x, alpha)
+            other_y, certain_other_y = _moved(other_y, -step_y, alpha)
+            certain = certain_x and certain_y and certain_other_x and certain_other_y
+        if certain:
+            x, y = new_x, new_y
+            embedding[k, 0], embedding[k, 1] = other_x, other_y
         else:
-            coefficient = 0.0
-        for d in range(n_components):
-            step = _clip(coefficient * (current[d] - other[d]))
-            current[d] += step * alpha
-            other[d] += -step * alpha
-        next_sample[edge] += epochs_per_sample[edge]
+            _attract(embedding, j, k, a, b, alpha)
+            x, y = embedding[j, 0], embedding[j, 1]
 
-        n_negative = int((epoch - next_negative_sample[edge]) / epochs_per_negative_sample[edge])
-        for _ in range(n_negative):
-            k = _next_random(rng_states[j]) % n_vertices
-            other = embedding[k]
-            squared = _squared_distance(current, other)
-            if squared > 0.0:
-                coefficient = 2.0 * gamma * b
-                coefficient /= (0.001 + squared) * (a * pow(squared, b) + 1)
-            elif j == k:
+        first, second, third = rng_states[j, 0], rng_states[j, 1], rng_states[j, 2]
+        for _ in range(scheduled[sample, 2]):
+            first, second, third = _next_random(first, second, third)
+            k = types.int32(first ^ second ^ third) % n_vertices
+            if k == j:
                 continue
+            dx, dy = x - embedding[k, 0], y - embedding[k, 1]
+            force, certain = _force(repulsion, repulsion_start, _multiply_add(dy, dy, dx * dx))
+            if certain:
+                new_x, certain_x = _moved(x, _clip(force * dx), alpha)
+                new_y, certain_y = _moved(y, _clip(force * dy), alpha)
+                certain = certain_x and certain_y
+            if certain:
+                x, y = new_x, new_y
             else:
-                coefficient = 0.0
-            for d in range(n_components):
-                step = _clip(coefficient * (current[d] - other[d])) if coefficient > 0.0 else 0.0
-                current[d] += step * alpha
-        next_negative_sample[edge] += n_negative * epochs_per_negative_sample[edge]
+                embedding[j, 0], embedding[j, 1] = x, y
+                _repel(embedding, j, k, a, b, gamma, alpha)
+                x, y = embedding[j, 0], embedding[j, 1]
+        embedding[j, 0], embedding[j, 1] = x, y
+        rng_states[j, 0], rng_states[j, 1], rng_states[j, 2] = first, second, third
+
+
+def force_table(force: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, int]:
+    """Tabulate a force over squared distances as polynomials.
+
+    Each piece of `TABLE_RANGE` has the polynomial through the force at its Chebyshev nodes. It is tried at other
+    points; the table is cut down to the pieces around distance 1 at which its error stays below `TABLE_ERROR`.
+
+    Parameters
+    ----------
+    force : callable
+        Takes and returns an ndarray of float64.
+
+    Returns
+    -------
+    coefficients : ndarray of float64, shape (pieces, TERMS)
+        Of powers of the distance from a piece's centre, in units of the last bit of a float32 there.
+    first_segment : int
+        Of the first piece: the bits of its float32 distances, shifted right by `SEGMENT_SHIFT`.
+    """
+    lowest, highest = (int(np.float32(2.0**power).view(np.int32)) >> SEGMENT_SHIFT for power in TABLE_RANGE)
+    edges = (np.arange(lowest, highest + 1) << SEGMENT_SHIFT).astype(np.int32).view(np.float32).astype(np.float64)
+    left, width = edges[:-1, None], np.diff(edges)[:, None]
+    nodes = np.cos((2 * np.arange(TERMS) + 1) * np.pi / (2 * TERMS))
+    coefficients = force(left + width * (nodes + 1) / 2) @ np.linalg.inv(np.vander(nodes, increasing=True)).T
+    tried = np.linspace(-1, 1, 3 * TERMS)
+    exact = force(left + width * (tried + 1) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.abs(coefficients @ np.vander(tried, TERMS, increasing=True).T / exact - 1).max(axis=1)
+    # Half, because the error between the points tried may be a little larger.
+    bad = np.flatnonzero(~(error < TABLE_ERROR / 2))
+    middle = -TABLE_RANGE[0] << SEGMENT_BITS
+    start = int(max(bad[bad < middle], default=-1)) + 1
+    stop = int(min(bad[bad >= middle], default=len(edges) - 1))
+    scale = float(SEGMENT_CENTRE) ** -np.arange(TERMS)
+    return np.ascontiguousarray(coefficients[start : max(start, stop)] * scale), lowest + start
 
 
 def optimize(
@@ -135,30 +394,49 @@ def optimize(
     ndarray of float32, shape (n, n_components)
     """
     embedding = np.array(initial, dtype=np.float32, order="C")
-    epochs_per_sample = float(n_epochs) / np.float64(n_epochs * (weight / weight.max()))
-    epochs_per_negative_sample = epochs_per_sample / negative_sample_rate
-    next_sample = epochs_per_sample.copy()
-    next_negative_sample = epochs_per_negative_sample.copy()
+    samples = weight / weight.max()
+    samples *= n_epochs
+    next_sample, next_negative_sample = np.empty(len(samples)), np.empty(len(samples))
+    counts = np.zeros(n_epochs, dtype=np.int64)
+    _start_schedule(samples, negative_sample_rate, next_sample, next_negative_sample, counts)
     # Each vertex has its own generator, set apart by the bit pattern of its first coordinate.
     rng_states = np.asarray(rng_state, dtype=np.int64) + embedding[:, :1].astype(np.float64).view(np.int64)
-    rate = learning_rate
-    for epoch in range(n_epochs):
-        _run_epoch(
-            embedding,
+
+    def attraction(squared: np.ndarray) -> np.ndarray:
+        return -2.0 * a * b * squared ** (b - 1.0) / (a * squared**b + 1.0)
+
+    def repulsion(squared: np.ndarray) -> np.ndarray:
+        return 2.0 * repulsion_strength * b / ((0.001 + squared) * (a * squared**b + 1.0))
+
+    descend, tables = _descend_any, ()
+    if embedding.shape[1] == 2:
+        descend, tables = _descend, (*force_table(attraction), *force_table(repulsion))
+
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    # A longer window saves passes over the edges, but its schedule takes memory.
+    rows = max(SCHEDULE_ROWS, len(samples) // 2, counts.max())
+    scheduled = np.empty((min(rows, ends[-1]), 3), dtype=np.int32)
+    first = 0
+    while first < n_epochs:
+        last = int(np.searchsorted(ends, ends[first] + rows, side="right")) - 1
+        places = ends[first : last + 1] - ends[first]
+        _schedule(
             head,
             tail,
-            a,
-            b,
-            repulsion_strength,
-            rate,
-            epoch,
-            epochs_per_sample,
-            epochs_per_negative_sample,
+            samples,
+            n_epochs,
+            negative_sample_rate,
             next_sample,
             next_negative_sample,
-            rng_states,
+            first,
+            places.copy(),
+            scheduled,
         )
-        rate = learning_rate * (1.0 - epoch / n_epochs)
+        for epoch in range(first, last):
+            rate = learning_rate * (1.0 - (epoch - 1) / n_epochs) if epoch > 0 else learning_rate
+            part = scheduled[places[epoch - first] : places[epoch - first + 1]]
+            descend(embedding, part, a, b, repulsion_strength, rate, rng_states, *tables)
+        first = last
     return embedding
 
 
@@ -184,5 +462,6 @@ def curve_parameters(spread: float, min_dist: float) -> tuple[float, float]:
 
     distance = np.linspace(0, spread * 3, 300)
     closeness = np.where(distance < min_dist, 1.0, np.exp(-(distance - min_dist) / spread))
-    (a, b), _ = curve_fit(curve, distance, closeness)
+    with np.errstate(divide="ignore"):  # on its way the fit tries a negative b at distance 0
+        (a, b), _ = curve_fit(curve, distance, closeness)
     return float(a), float(b)
