@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import scipy.sparse
-from umap_sweep import job, store
+import scipy.sparse.csgraph
+from umap_sweep import fuzzy, job, store
 from umap_sweep.errors import InputError
-from umap_sweep.spectral import spectral_layout
+from umap_sweep.spectral import connected_layout
+
+# The distances from which on umap-learn takes two rows for having nothing in common.
+DISCONNECTION_DISTANCES = {"correlation": 2, "cosine": 2, "hellinger": 1, "jaccard": 1, "dice": 1, "bit_jaccard": 1}
 
 
 def prune(knn: str | Path, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,10 +50,11 @@ def fuzzy_graph(
     indices: np.ndarray,
     distances: np.ndarray,
     metric: str,
+    n_epochs: int,
     set_op_mix_ratio: float = 1.0,
     local_connectivity: float = 1.0,
-) -> scipy.sparse.csr_matrix:
-    """Return the fuzzy simplicial set of a pruned k-NN, as `umap.UMAP.fit` of umap-learn 0.5.12 makes it.
+) -> tuple[scipy.sparse.coo_matrix, np.ndarray]:
+    """Return the fuzzy graph of a pruned k-NN as `umap.UMAP.fit` of umap-learn 0.5.12 lays it out.
 
     Parameters
     ----------
@@ -57,58 +62,27 @@ def fuzzy_graph(
         Overwritten where the metric disconnects two rows, as umap-learn does.
     metric : str
         Decides from which distance on rows count as disconnected.
+    n_epochs : int
+        Edges that as many epochs never sample are left out.
     set_op_mix_ratio, local_connectivity : float
         Of UMAP.
 
     Returns
     -------
-    scipy.sparse matrix of float32, shape (n, n)
-        Symmetric membership strengths.
+    edges : scipy.sparse.coo_matrix of float32, shape (n, n)
+        Membership strengths, in the order in which the layout walks them.
+    disconnected : ndarray of bool, shape (n,)
+        Rows without any neighbour.
     """
-    import numba
-    from umap.umap_ import DISCONNECTION_DISTANCES, fuzzy_simplicial_set
-
-    # A mean inside is summed in as many parts as there are threads; a seeded UMAP uses one.
-    numba.set_num_threads(1)
-    disconnected = distances >= DISCONNECTION_DISTANCES.get(metric, np.inf)
-    indices[disconnected] = -1
-    distances[disconnected] = np.inf
-    n_rows, n_neighbors = indices.shape
-    graph, _, _ = fuzzy_simplicial_set(
-        np.empty((n_rows, 0), dtype=np.float32),  # of the data it needs the number of rows alone
-        n_neighbors,
-        None,  # random_state: used for a k-NN search alone
-        metric,
-        knn_indices=indices,
-        knn_dists=distances,
-        set_op_mix_ratio=set_op_mix_ratio,
-        local_connectivity=local_connectivity,
-    )
-    return graph
-
-
-def layout_edges(graph: Any, n_epochs: int) -> scipy.sparse.coo_matrix:
-    """Return the edges that a layout of `n_epochs` samples at least once.
-
-    Follows `umap.umap_.simplicial_set_embedding` of umap-learn 0.5.12: weights below max / n_epochs are dropped.
-
-    Parameters
-    ----------
-    graph : scipy.sparse matrix, shape (n, n)
-    n_epochs : int
-
-    Returns
-    -------
-    scipy.sparse.coo_matrix of float32, shape (n, n)
-        Without duplicate entries, in the order in which the layout walks them.
-    """
-    edges = graph.tocoo(copy=True)
-    edges.sum_duplicates()
-    # With ten epochs or fewer umap-learn drops by its own default instead.
-    epochs = n_epochs if n_epochs > 10 else default_epochs(graph.shape[0])
-    edges.data[edges.data < edges.data.max() / float(epochs)] = 0.0
-    edges.eliminate_zeros()
-    return edges
+    separate = distances >= DISCONNECTION_DISTANCES.get(metric, np.inf)
+    indices[separate] = -1
+    distances[separate] = np.inf
+    strengths = fuzzy.membership_strengths(indices, distances, local_connectivity)
+    # With ten epochs or fewer umap-learn drops edges by its own default instead.
+    epochs = n_epochs if n_epochs > 10 else default_epochs(len(indices))
+    head, tail, weight, disconnected = fuzzy.union(indices, strengths, set_op_mix_ratio, epochs)
+    n_rows = len(indices)
+    return scipy.sparse.coo_matrix((weight, (head, tail)), shape=(n_rows, n_rows)), disconnected
 
 
 def default_epochs(n_rows: int) -> int:
@@ -144,24 +118,28 @@ def compute(
     knn_record = store.read_record(knn)
     indices, distances = prune(knn, n_neighbors)
     n_rows = len(indices)
-    graph = fuzzy_graph(
-        indices, distances, knn_record["key"]["metric"], umap["set_op_mix_ratio"], umap["local_connectivity"]
+    n_epochs = umap["n_epochs"] or default_epochs(n_rows)
+    edges, disconnected = fuzzy_graph(
+        indices,
+        distances,
+        knn_record["key"]["metric"],
+        n_epochs,
+        umap["set_op_mix_ratio"],
+        umap["local_connectivity"],
     )
-    disconnected = np.asarray(graph.sum(axis=1)).ravel() == 0
-    if graph.nnz == 0:
+    del indices, distances
+    if edges.nnz == 0:
         raise InputError(
             f"With n_neighbors {n_neighbors} no row has a neighbour under the metric {knn_record['key']['metric']}; "
             f"choose another metric or more neighbours."
         )
     logger.info("n_neighbors %d: %d rows, %d disconnected", n_neighbors, n_rows, disconnected.sum())
-    n_epochs = umap["n_epochs"] or default_epochs(n_rows)
-    edges = layout_edges(graph, n_epochs)
     n_components, _ = scipy.sparse.csgraph.connected_components(edges)
     logger.info("%d edges, %d connected component(s), %d epochs", edges.nnz, n_components, n_epochs)
 
     vertices = {"disconnected": disconnected}
     if umap["init"] == "spectral" and n_components == 1:
-        eigenvectors = seed_free_spectral_layout(edges, umap["n_components"], blas_threads)
+        eigenvectors = connected_layout(edges, umap["n_components"], blas_threads)
         if eigenvectors is not None:
             vertices |= {f"spectral_{d + 1}": eigenvectors[:, d] for d in range(umap["n_components"])}
     key = {name: umap[name] for name in ("set_op_mix_ratio", "local_connectivity", "init", "n_components")}
@@ -173,24 +151,6 @@ def compute(
     for out, table in ((edges_out, edge_table), (vertices_out, vertex_table)):
         record = store.make_record("graph", key=key, values=store.fingerprint(table), inputs=inputs, **shared)
         store.write(out, table, record, dictionary=["head"] if "head" in table.column_names else False)
-
-
-def seed_free_spectral_layout(edges: Any, n_components: int, blas_threads: int) -> np.ndarray | None:
-    """Return the spectral layout of a connected graph, which no seed enters, or None where the eigensolver fails.
-
-    Parameters
-    ----------
-    edges : scipy.sparse.coo_matrix, shape (n, n)
-        Connected.
-    n_components, blas_threads : int
-
-    Returns
-    -------
-    ndarray of float64, shape (n, n_components), or None
-        None leaves the fallback, which is seeded, to `scripts/initial_layout.py`.
-    """
-    layout, failed = spectral_layout("spectral", None, edges, n_components, np.random.RandomState(0), blas_threads)
-    return None if failed else layout
 
 
 if "snakemake" in globals():

@@ -85,11 +85,27 @@ def job_variables(knn_jobs: int, cpu: str) -> dict[str, str]:
     level = cpu if platform.machine().lower() in ("x86_64", "amd64") else "native"
     return {
         "NUMBA_NUM_THREADS": str(knn_jobs),
+        "NUMBA_CACHE_DIR": str(_cache_folder(f"numba-{version('numba')}-{level}-{knn_jobs}")),
         # The layer that every numba build has; which other layers are installed must not matter.
         "NUMBA_THREADING_LAYER": "workqueue",
         CPU_VARIABLE: level,
         **CPU_LEVELS.get(level, {}),
     }
+
+
+def _cache_folder(name: str) -> Path:
+    """Return where jobs keep compiled code: in the user's cache, or below the working folder where that is read-only.
+
+    Code for another CPU level or another number of threads has a folder of its own: numba numbers its files by the
+    order of their writing, so that two jobs could put code for two CPUs under one number.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "umap-sweep"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        writable = os.access(cache, os.W_OK)
+    except OSError:
+        writable = False
+    return (cache if writable else Path.cwd() / ".snakemake" / "umap-sweep-cache") / name
 
 
 def check_cpu() -> None:

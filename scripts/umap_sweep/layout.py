@@ -39,7 +39,7 @@ FORCE_MARGIN = 2.0 * TABLE_ERROR
 SUM_MARGIN = 2.0**-50
 
 # Sampled edges scheduled at once, 12 bytes each; with more than twice as many edges, half their number.
-SCHEDULE_ROWS = 8_000_000
+SCHEDULE_ROWS = 4_000_000
 
 SEGMENT_SHIFT = 23 - SEGMENT_BITS
 SEGMENT_MASK = (1 << SEGMENT_SHIFT) - 1

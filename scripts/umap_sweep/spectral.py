@@ -1,4 +1,7 @@
-"""umap-learn's spectral layout, without the one source of randomness that no seed reaches."""
+"""umap-learn's spectral layout, without the one source of randomness that no seed reaches.
+
+A connected graph, the usual case, needs SciPy alone here; importing umap-learn costs seconds.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,11 @@ from threadpoolctl import threadpool_limits
 
 from umap_sweep.errors import InputError
 
+ARPACK_SEED = 0
+
+# From here on umap-learn uses another eigensolver, which starts from random vectors.
+LOBPCG_ROWS = 2_000_000
+
 
 @contextmanager
 def deterministic_arpack(blas_threads: int = 1) -> Iterator[None]:
@@ -29,13 +37,71 @@ def deterministic_arpack(blas_threads: int = 1) -> Iterator[None]:
     """
     import sklearn.manifold._spectral_embedding as scikit_learn
 
-    seeded = functools.partial(scipy.sparse.linalg.eigsh, rng=0)
+    seeded = functools.partial(scipy.sparse.linalg.eigsh, rng=ARPACK_SEED)
     with (
         mock.patch.object(scipy.sparse.linalg, "eigsh", seeded),
         mock.patch.object(scikit_learn, "eigsh", seeded),
         threadpool_limits(blas_threads, user_api="blas"),
     ):
         yield
+
+
+def connected_layout(edges: Any, n_components: int, blas_threads: int = 1) -> np.ndarray | None:
+    """Return the spectral layout of a connected graph, which no seed enters.
+
+    The eigenvectors of the normalised Laplacian, by the calls of `umap.spectral.spectral_layout` of umap-learn 0.5.12.
+
+    Parameters
+    ----------
+    edges : scipy.sparse.coo_matrix of float32, shape (n, n)
+        Symmetric and connected.
+    n_components : int
+    blas_threads : int, default 1
+        See `deterministic_arpack`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, n_components), or None
+        None where a seed does enter: with two million rows and more, and where ARPACK fails, which umap-learn answers
+        with random positions.
+
+    Raises
+    ------
+    InputError
+        Where the graph is too small for the eigensolver.
+    """
+    n_rows = edges.shape[0]
+    if n_rows >= LOBPCG_ROWS:
+        return None
+    k = n_components + 1
+    n_vectors = max(2 * k + 1, int(np.sqrt(n_rows)))
+    if n_vectors > n_rows:
+        raise _too_small("spectral", n_components)
+    scale = scipy.sparse.spdiags(1.0 / np.sqrt(np.asarray(edges.sum(axis=0)).squeeze()), 0, n_rows, n_rows)
+    laplacian = scipy.sparse.identity(n_rows, dtype=np.float64) - scale * edges * scale
+    with threadpool_limits(blas_threads, user_api="blas"):
+        try:
+            values, vectors = scipy.sparse.linalg.eigsh(
+                laplacian,
+                k,
+                which="SM",
+                ncv=n_vectors,
+                tol=1e-4,
+                v0=np.ones(n_rows),
+                maxiter=5 * n_rows,
+                rng=ARPACK_SEED,
+            )
+        except scipy.sparse.linalg.ArpackError as error:
+            warnings.warn(f"ARPACK found no spectral layout ({error}).", stacklevel=2)
+            return None
+    return vectors[:, np.argsort(values)[1:k]]
+
+
+def _too_small(kind: str, n_components: int) -> InputError:
+    return InputError(
+        f"umap.init {kind} cannot place {n_components} dimensions: the graph, or a component of it, has fewer than "
+        f"{2 * n_components + 3} rows. Use umap.init random or pca, or more neighbours."
+    )
 
 
 def spectral_layout(
@@ -86,10 +152,7 @@ def spectral_layout(
         except ValueError as error:
             if "ncv" not in str(error):
                 raise
-            raise InputError(
-                f"umap.init {kind} cannot place {n_components} dimensions: the graph, or a component of it, has fewer "
-                f"than {2 * n_components + 3} rows. Use umap.init random or pca, or more neighbours."
-            ) from error
+            raise _too_small(kind, n_components) from error
     failed = False
     for warning in caught:
         failed = failed or "Spectral initialisation failed" in str(warning.message)

@@ -1,3 +1,5 @@
+# Priorities: graphs first, because layouts wait for them; then layouts, the long jobs; what compares cells fills the
+# cores that are left.
 rule graph:
     input:
         knn=KNN_FILE,
@@ -8,6 +10,7 @@ rule graph:
         f"results/{{dataset}}/logs/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.log",
     benchmark:
         f"results/{{dataset}}/benchmarks/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.tsv"
+    priority: 20
     conda:
         "../../envs/umap-sweep.yaml"
     params:
@@ -29,6 +32,7 @@ rule initial_layout:
         f"results/{{dataset}}/logs/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.log",
     benchmark:
         f"results/{{dataset}}/benchmarks/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.tsv"
+    priority: 20
     conda:
         "../../envs/umap-sweep.yaml"
     params:
@@ -50,6 +54,7 @@ rule embedding:
         f"results/{{dataset}}/logs/embeddings/{CELLS.wildcard_pattern}.log",
     benchmark:
         f"results/{{dataset}}/benchmarks/embeddings/{CELLS.wildcard_pattern}.tsv"
+    priority: 10
     conda:
         "../../envs/umap-sweep.yaml"
     params:
