@@ -19,6 +19,7 @@ include: "workflow/rules/embed.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/verify.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/timing.smk"
 
 
 rule all:

@@ -73,7 +73,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
         raise InputError(_explain(error))
 
     properties = schema()["properties"]
-    for section in ("umap", "claims", "verify", "plot"):
+    for section in ("umap", "claims", "verify", "plot", "timing"):
         settings[section] = _defaults(properties[section]) | settings.get(section, {})
     known = settings["datasets"]
     for key, name in (("dataset", settings["dataset"]), ("claims.dataset", settings["claims"]["dataset"])):
@@ -167,6 +167,48 @@ def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
         table["knn_k"], table["knn_seed"] = table["n_neighbors"], table["seed"]
     table["metric"], table["knn_jobs"] = knn["metric"], knn["n_jobs"]
     return table[CELL_COLUMNS].drop_duplicates(ignore_index=True)
+
+
+def timed_cells(settings: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells that `timing` runs for umap-learn's arms: those of its columns of the grid.
+
+    Parameters
+    ----------
+    settings : mapping
+        From `complete`.
+    table : pandas.DataFrame
+        From `cells`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Some of its rows, or all.
+
+    Raises
+    ------
+    InputError
+        Where the grid has no such column, or an n_neighbors would have no cell.
+    """
+    columns, known = settings["timing"]["columns"], sorted(set(table["min_dist"]))
+    if columns == "all":
+        return table
+    if isinstance(columns, int):
+        # Evenly spread; one alone is the smallest.
+        count = min(columns, len(known))
+        columns = [known[round(place * (len(known) - 1) / max(count - 1, 1))] for place in range(count)]
+    for column in columns:
+        if column not in known:
+            raise InputError(
+                f"timing.columns has min_dist {column}, which is not in the grid; "
+                f"known are {', '.join(map(str, known))}."
+            )
+    sample = table[table["min_dist"].isin(columns)]
+    for n_neighbors in table["n_neighbors"]:
+        if n_neighbors not in set(sample["n_neighbors"]):
+            raise InputError(
+                f"timing.columns leaves n_neighbors {n_neighbors} without a cell; add one of its min_dist."
+            )
+    return sample
 
 
 def _read_table(path: Path, knn_seeds: Sequence[int], seeds: Sequence[int]) -> list[tuple[int, int, float, int]]:

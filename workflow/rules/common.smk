@@ -14,6 +14,7 @@ try:
     SETTINGS = configuration.complete(config, GIVEN)
     configuration.check_source_exists(SETTINGS)
     CELLS = Paramspace(configuration.cells(SETTINGS), param_sep="=")
+    TIMED_CELLS = configuration.timed_cells(SETTINGS, CELLS.dataframe)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -57,6 +58,7 @@ wildcard_constraints:
     seed=r"\d+",
     figure=r"grid[^/]*",
     process=r"first|again",
+    arm=r"[a-z_]+",
 
 
 def source(wildcards):
@@ -149,6 +151,15 @@ def targets(wildcards):
         f"{folder}/manifest.json",
         *(f"{folder}/plots/{name}.png" for name in figures()),
     ]
+
+
+def timed(cells):
+    """What the arms of `timing` need to know of cells."""
+    return cells[["n_neighbors", "min_dist", "seed", "knn_seed", "knn_k"]].to_dict("records")
+
+
+def timing_arms(wildcards):
+    return [f"results/{wildcards.dataset}/timing/{arm}.parquet" for arm in SETTINGS["timing"]["arms"]]
 
 
 def say_where_to_look():

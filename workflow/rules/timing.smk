@@ -1,0 +1,68 @@
+# The arms take all cores, so that they run one after the other and nothing beside them.
+rule timing_arm:
+    input:
+        data=DATA_FILE,
+    output:
+        "results/{dataset}/timing/{arm}.parquet",
+    log:
+        "results/{dataset}/logs/timing/{arm}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/timing/{arm}.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    threads: workflow.cores or os.cpu_count()
+    params:
+        fits=timed(TIMED_CELLS),
+        cells=timed(CELLS.dataframe),
+        settings={name: SETTINGS[name] for name in ("knn", "umap", "cpu", "blas_threads")},
+    script:
+        "../../scripts/timing_arm.py"
+
+
+rule join_timing:
+    input:
+        timing_arms,
+    output:
+        "results/{dataset}/timing.parquet",
+    log:
+        "results/{dataset}/logs/join_timing.log",
+    benchmark:
+        "results/{dataset}/benchmarks/join_timing.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    script:
+        "../../scripts/join_timing.py"
+
+
+rule plot_timing:
+    input:
+        "results/{dataset}/timing.parquet",
+    output:
+        png="results/{dataset}/plots/timing.png",
+        vector=f"results/{{dataset}}/plots/timing.{SETTINGS['plot']['vector_format']}",
+    log:
+        "results/{dataset}/logs/plots/timing.log",
+    benchmark:
+        "results/{dataset}/benchmarks/plots/timing.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        dataset="{dataset}",
+        dpi=SETTINGS["plot"]["dpi"],
+    script:
+        "../../scripts/plot_timing.py"
+
+
+# It has no output, so it says its piece every time.
+rule timing:
+    input:
+        timing=f"results/{DATASET}/timing.parquet",
+        plot=f"results/{DATASET}/plots/timing.png",
+    log:
+        f"results/{DATASET}/logs/timing.log",
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        dataset=DATASET,
+    script:
+        "../../scripts/timing.py"
