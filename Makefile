@@ -3,9 +3,10 @@ PYTHON ?= python3
 CORES ?= all
 VENV := .venv
 ENVIRONMENT := $(VENV)/installed
-SMK := Snakefile workflow/rules
+BENCHMARKS := .venv-benchmarks
+SMK := Snakefile workflow/rules benchmarks/Snakefile
 
-.PHONY: run test lint format docs pins clean
+.PHONY: run test lint format docs pins benchmarks clean
 
 run: $(ENVIRONMENT)
 	$(VENV)/bin/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default
@@ -38,5 +39,13 @@ pins: $(ENVIRONMENT)
 	$(VENV)/bin/python -m pip install --quiet uv==0.13.8
 	PATH=$(VENV)/bin:$$PATH $(VENV)/bin/python envs/pin.py
 
+benchmarks: $(BENCHMARKS)/installed
+	PATH="$(CURDIR)/$(BENCHMARKS)/bin:$$PATH" snakemake --snakefile benchmarks/Snakefile --cores $(CORES)
+
+$(BENCHMARKS)/installed: envs/benchmarks.txt
+	$(PYTHON) -m venv $(BENCHMARKS)
+	$(BENCHMARKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/benchmarks.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) .snakemake
+	rm -rf $(VENV) $(BENCHMARKS) .snakemake

@@ -1,4 +1,4 @@
-"""Pin the environment: resolve pyproject.toml into requirements.txt, and derive the conda environment from it.
+"""Pin the environments: resolve pyproject.toml into requirements.txt and benchmarks.txt, and derive one for conda.
 
 Run by `make pins`, with uv installed. The lock holds versions and hashes, and no address.
 """
@@ -12,13 +12,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "envs" / "requirements.txt"
+BENCHMARKS = ROOT / "envs" / "benchmarks.txt"
 CONDA = ROOT / "envs" / "umap-sweep.yaml"
 HEADER = "# Generated from pyproject.toml by `make pins`; do not edit.\n"
 
 
-def resolve() -> str:
-    """Return the requirements of pyproject.toml, every package pinned with its hashes, for Python 3.11 to 3.13."""
-    command = ["uv", "pip", "compile", "pyproject.toml", "--group", "dev", "--universal", "--python-version", "3.11"]
+def resolve(group: str) -> str:
+    """Return what pyproject.toml and one of its groups require, pinned with hashes, for Python 3.11 to 3.13."""
+    command = ["uv", "pip", "compile", "pyproject.toml", "--group", group, "--universal", "--python-version", "3.11"]
     options = ["--generate-hashes", "--no-annotate", "--no-header", "--quiet"]
     return subprocess.run([*command, *options], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
@@ -38,5 +39,6 @@ def conda_environment(requirements: str) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["--derive"]:
-        REQUIREMENTS.write_text(HEADER + resolve())
+        REQUIREMENTS.write_text(HEADER + resolve("dev"))
+        BENCHMARKS.write_text(HEADER + resolve("benchmarks"))
     CONDA.write_text(conda_environment(REQUIREMENTS.read_text()))

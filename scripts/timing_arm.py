@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -191,14 +192,14 @@ def run_umap_learn(
     (folder / "task.json").write_text(json.dumps(task))
     variables = clean_environment() | dict.fromkeys(POOLS, str(threads))
     run_logged([sys.executable, "-c", "import umap"], folder, variables)
-    seen = folder / "seen.jsonl"
-    watched = variables | watching.variables(folder / "watch", seen)
+    lines = folder / "seen.jsonl"
+    watched = variables | watching.variables(folder / "watch", lines)
     watched["PYTHONPATH"] += os.pathsep + str(ROOT / "scripts")
     command = [sys.executable, "-m", "umap_sweep.notebook", "task.json", "intervals.json"]
     begin, end = run_logged(command, folder, watched)
     intervals = json.loads((folder / "intervals.json").read_text())
     jobs = [(start, stop, (stage, fit)) for start, stop, stage, fit in intervals]
-    compiling, peaks = _seen(seen, dict.fromkeys(["notebook.py"]))
+    compiling, peaks = seen(lines, dict.fromkeys(["notebook.py"]))
     return Run(begin, end, jobs, compiling, peaks)
 
 
@@ -241,11 +242,11 @@ def run_pipeline(
     config |= {"dataset": "timed", "grid": {"table": "cells.tsv"}, "claims": {"dataset": "timed"}}
     config["datasets"] = {"timed": {"source": "file", "path": str(data.absolute())}}
     (folder / "config.json").write_text(json.dumps(config))
-    seen = folder / "seen.jsonl"
-    seen.unlink(missing_ok=True)
+    lines = folder / "seen.jsonl"
+    lines.unlink(missing_ok=True)
     shutil.rmtree(folder / "watch", ignore_errors=True)
     variables = clean_environment() | {"NUMBA_CACHE_DIR": str(cache / "numba"), "XDG_CACHE_HOME": str(cache)}
-    variables |= watching.variables(folder / "watch", seen)
+    variables |= watching.variables(folder / "watch", lines)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(threads)]
     command += ["--executor", "local", "--profile", "none", "--workflow-profile", "none"]
     command += ["results/timed/sweep.parquet", "--configfile", "config.json"]
@@ -257,10 +258,10 @@ def run_pipeline(
         stopped = path.stat().st_mtime  # a job's benchmark is written when it ends
         part = path.relative_to(results / "benchmarks").parts[0].removesuffix(".tsv")
         jobs.append((stopped - seconds, stopped, STAGE_OF_JOB.get(part, "other")))
-    return Run(begin, end, jobs, *_seen(seen, STAGE_OF_SCRIPT))
+    return Run(begin, end, jobs, *seen(lines, STAGE_OF_SCRIPT))
 
 
-def _seen(path: Path, stages: Mapping[str, Any]) -> tuple[list[Interval], dict[str, float]]:
+def seen(path: Path, stages: Mapping[str, Any]) -> tuple[list[Interval], dict[str, float]]:
     """Return when what compiled, and each stage's largest process, of the scripts that are stages."""
     compiling: list[Interval] = []
     peaks: dict[str, float] = {}
@@ -277,17 +278,38 @@ def _seen(path: Path, stages: Mapping[str, Any]) -> tuple[list[Interval], dict[s
     return compiling, peaks
 
 
-def run_logged(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> tuple[float, float]:
-    """Run a command, what it says into the log, and return when it began and ended."""
+def run_logged(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str], said: list[str] | None = None
+) -> tuple[float, float]:
+    """Run a command in `folder`, what it says into the log, and return when it began and ended.
+
+    Parameters
+    ----------
+    command : sequence of str
+    folder : Path
+    variables : mapping of str to str
+        Its whole environment.
+    said : list of str, optional
+        Receives the lines that it says.
+
+    Raises
+    ------
+    InputError
+        Where it ends with one.
+    """
     logger = logging.getLogger("umap_sweep")
-    said = []
+    said = [] if said is None else said
     begin = time.time()
     with subprocess.Popen(
         command, cwd=folder, env=dict(variables), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        for line in process.stdout:
-            logger.info("%s", line.rstrip())
-            said.append(line)
+        try:
+            for line in process.stdout:
+                logger.info("%s", line.rstrip())
+                said.append(line)
+        except BaseException:
+            process.terminate()
+            raise
     end = time.time()
     if process.returncode:
         refused = [line for line in said if line.startswith("umap-sweep: ")]
@@ -361,6 +383,8 @@ def compute(
 
 if "snakemake" in globals():
     snakemake = globals()["snakemake"]
+    # So that a job that is told to stop takes what it runs with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with job.running(snakemake.log[0]):
         compute(
             snakemake.input.data,

@@ -1,0 +1,41 @@
+"""Data of any size with the structure that UMAP is used on: clusters that overlap, of few dimensions among many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from umap_sweep import store
+
+CLUSTERS, LATENT = 20, 10
+
+
+def features(rows: int, dimensions: int, seed: int) -> np.ndarray:
+    """Draw points from overlapping Gaussian clusters.
+
+    Parameters
+    ----------
+    rows, dimensions, seed : int
+
+    Returns
+    -------
+    ndarray of float32, shape (rows, dimensions)
+        20 clusters of unit spread in up to 10 dimensions, turned into the columns, plus noise of a tenth of it.
+    """
+    random = np.random.default_rng(seed)
+    latent = min(LATENT, dimensions)
+    centres = random.normal(scale=0.7, size=(CLUSTERS, latent)).astype(np.float32)
+    turn = random.normal(size=(latent, dimensions)).astype(np.float32) / np.float32(latent**0.5)
+    points = centres[random.integers(CLUSTERS, size=rows)] + random.standard_normal((rows, latent), dtype=np.float32)
+    drawn = points @ turn
+    drawn += np.float32(0.1) * random.standard_normal((rows, dimensions), dtype=np.float32)
+    return drawn
+
+
+def write(path: Path, rows: int, dimensions: int, seed: int) -> None:
+    """Store such data as the pipeline stores a data set."""
+    values = pa.FixedSizeListArray.from_arrays(pa.array(features(rows, dimensions, seed).ravel()), dimensions)
+    table = pa.table({"id": np.arange(rows), "features": values})
+    key = {"rows": rows, "dimensions": dimensions, "seed": seed}
+    store.write(path, table, store.make_record("data", key, store.fingerprint(table)))

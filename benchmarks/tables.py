@@ -1,0 +1,107 @@
+"""The measured tables: runs are merged into them, and fitted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import machine
+import numpy as np
+import pandas as pd
+from scipy.optimize import nnls
+from umap_sweep import store
+
+AXES = ["rows", "dimensions", "n_neighbors", "cells", "cores"]
+POINT_KEY = [*AXES, "stage"]
+PEER_KEY = ["rows", "dimensions", "cells", "cores", "who"]
+WORK = ["knn", "graph", "initial_layout", "layout"]
+
+# A stage that took less than this many times its least in a series is mostly the start of its processes.
+ABOVE_START = 2.0
+
+
+def merge(runs: Path, measured: Path) -> None:
+    """Take the runs into a machine's tables; a run that is in them already replaces its rows.
+
+    Parameters
+    ----------
+    runs : Path
+        Folder with `points/**/*.tsv` and `peers/**/*.tsv`.
+    measured : Path
+        Folder of the machine; receives `points.tsv`, `peers.tsv` and `machine.json`.
+    """
+    measured.mkdir(parents=True, exist_ok=True)
+    for kind, key in (("points", POINT_KEY), ("peers", PEER_KEY)):
+        path = measured / f"{kind}.tsv"
+        frames = [pd.read_csv(one, sep="\t") for one in [path] * path.exists() + sorted((runs / kind).rglob("*.tsv"))]
+        if not frames:
+            continue
+        table = pd.concat(frames).drop_duplicates(key, keep="last")
+        # Within a point the stages keep their order.
+        table = table.sort_values([name for name in key if name != "stage"], kind="stable", ignore_index=True)
+        with store.appearing(path) as temporary:
+            table.to_csv(temporary, sep="\t", index=False, float_format="%.3f")
+    with store.appearing(measured / "machine.json") as temporary:
+        temporary.write_text(json.dumps(machine.describe(), indent=1) + "\n")
+
+
+def series(points: pd.DataFrame, axis: str) -> pd.DataFrame:
+    """Return the points that differ in one axis alone: of all such series the longest, sorted by that axis."""
+    others = [name for name in AXES if name != axis]
+    sizes = points.groupby(others)[axis].nunique()
+    base = dict(zip(others, sizes.idxmax(), strict=True))
+    chosen = (points[others] == pd.Series(base)).all(axis=1)
+    return points[chosen].sort_values(axis, kind="stable")
+
+
+def exponent(sizes: np.ndarray, costs: np.ndarray) -> float | None:
+    """Fit cost = a × size^p by least squares of the logarithms.
+
+    Parameters
+    ----------
+    sizes, costs : ndarray of float, shape (n,)
+
+    Returns
+    -------
+    float or None
+        p; None where fewer than three costs are at least twice the least one, so that start-up hides the growth.
+    """
+    grown = (costs > 0) & (costs >= ABOVE_START * costs.min())
+    if grown.sum() < 3:
+        return None
+    return float(np.polyfit(np.log(sizes[grown]), np.log(costs[grown]), 1)[0])
+
+
+# What memory may grow with, by name: MiB for each unit of it.
+TERMS = {
+    "constant": lambda p: np.ones(len(p)),
+    "rows": lambda p: p["rows"].to_numpy(float),
+    "rows × dimensions": lambda p: p["rows"].to_numpy(float) * p["dimensions"].to_numpy(float),
+    "rows × n_neighbors": lambda p: p["rows"].to_numpy(float) * p["n_neighbors"].to_numpy(float),
+}
+
+
+def memory_model(points: pd.DataFrame, stage: str) -> tuple[dict[str, float], float]:
+    """Fit a stage's peak memory as a sum of `TERMS` with weights from 0 on, by least squares of the relative error.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        The measured points, all stages.
+    stage : str
+
+    Returns
+    -------
+    weights : dict of str to float
+        MiB, and bytes for each unit of the terms that are no constant.
+    worst : float
+        The largest relative error of the fit, as a fraction of what was measured.
+    """
+    of_stage = points[(points["stage"] == stage) & points["peak_memory_mb"].notna()]
+    peaks = of_stage["peak_memory_mb"].to_numpy(float)
+    terms = np.column_stack([term(of_stage) for term in TERMS.values()])
+    scale = terms.max(axis=0)
+    weights = nnls(terms / scale / peaks[:, None], np.ones(len(peaks)))[0] / scale
+    worst = float(np.abs(terms @ weights / peaks - 1).max())
+    units = {name: 1 if name == "constant" else 2**20 for name in TERMS}
+    return {name: float(weight * units[name]) for name, weight in zip(TERMS, weights, strict=True)}, worst

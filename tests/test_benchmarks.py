@@ -1,0 +1,121 @@
+"""The benchmarks' tables: how runs are merged and fitted, and the page that is made of them. Nothing is timed here."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from umap_sweep import store
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import peer
+import point
+import report
+import synthetic
+import tables
+import timing_arm
+
+
+def points() -> pd.DataFrame:
+    """Return a table in which a layout takes 3 + rows / 1,000 seconds and all memory follows one model."""
+    base = {"rows": 8000, "dimensions": 50, "n_neighbors": 15, "cells": 1, "cores": 2}
+    axes = {"rows": [1000, 8000, 64000, 512000], "dimensions": [10, 50], "n_neighbors": [5, 50], "cells": [1, 4]}
+    frames = []
+    for axis, sizes in axes.items():
+        for size in sizes:
+            at = base | {axis: size}
+            run = timing_arm.Run(0.0, 100.0, [(10.0, 13.0 + at["rows"] / 1000, "layout"), (90.0, 99.0, "knn")], [], {})
+            memory = 100 + at["rows"] * (at["dimensions"] * 8 + at["n_neighbors"] * 24) / 2**20
+            frames.append(point.table(run).assign(**at, commit="1a2b3c4"))
+            frames[-1].loc[frames[-1]["stage"].isin(tables.WORK), "peak_memory_mb"] = memory
+    return pd.concat(frames).drop_duplicates(tables.POINT_KEY)
+
+
+def test_seconds_of_a_stage_are_those_of_its_jobs_without_compilation():
+    jobs = [(10.0, 20.0, "layout"), (10.0, 25.0, "layout"), (0.0, 5.0, "knn")]
+    run = timing_arm.Run(-2.0, 30.0, jobs, [(1.0, 4.0, "knn"), (12.0, 13.0, "layout")], {"knn": 300.0, "layout": 200.0})
+    table = point.table(run).set_index("stage")
+    assert table["job_seconds"].dropna().to_dict() == {"knn": 2.0, "layout": 24.0}
+    assert table["peak_memory_mb"].dropna().to_dict() == {"knn": 300.0, "layout": 200.0}
+    assert table["seconds"].drop("total").sum() == pytest.approx(table.loc["total", "seconds"])
+    assert table.loc["compilation", "seconds"] == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 1.9])
+def test_exponents(power):
+    sizes = np.array([1e3, 1e4, 1e5, 1e6])
+    assert tables.exponent(sizes, 3 * sizes**power) == pytest.approx(power)
+    assert tables.exponent(sizes, np.array([10.0, 10.1, 10.5, 12])) is None
+    assert tables.exponent(sizes[:2], sizes[:2]) is None
+
+
+def test_memory_model_finds_the_weights():
+    weights, worst = tables.memory_model(points(), "knn")
+    assert weights == pytest.approx(
+        {"constant": 100, "rows": 0, "rows × dimensions": 8, "rows × n_neighbors": 24}, abs=1e-6
+    )
+    assert worst < 1e-9
+
+
+def test_a_series_varies_in_one_axis_alone():
+    found = tables.series(points(), "rows")
+    assert found["rows"].unique().tolist() == [1000, 8000, 64000, 512000]
+    assert (found[["dimensions", "n_neighbors", "cells", "cores"]].drop_duplicates().to_numpy() == [50, 15, 1, 2]).all()
+
+
+def test_a_run_replaces_its_rows_and_leaves_the_others(tmp_path):
+    runs, measured = tmp_path / "runs", tmp_path / "measured"
+    (runs / "points").mkdir(parents=True)
+    points().to_csv(runs / "points/1.tsv", sep="\t", index=False)
+    tables.merge(runs, measured)
+    before = pd.read_csv(measured / "points.tsv", sep="\t")
+    (runs / "points/1.tsv").unlink()
+    again = points().query("rows == 64000").assign(seconds=7.0)
+    again.to_csv(runs / "points/2.tsv", sep="\t", index=False)
+    tables.merge(runs, measured)
+    after = pd.read_csv(measured / "points.tsv", sep="\t")
+    assert len(after) == len(before) == len(points())
+    assert (after.loc[after["rows"] == 64000, "seconds"] == 7.0).all()
+    others = tables.POINT_KEY
+    left = before[before["rows"] != 64000].sort_values(others).reset_index(drop=True)
+    assert left.equals(after[after["rows"] != 64000].sort_values(others).reset_index(drop=True))
+    assert json.loads((measured / "machine.json").read_text())["cpu"]
+
+
+def test_the_page_and_its_figure(tmp_path):
+    measured = tmp_path / "some-machine"
+    tables.merge(tmp_path, measured)
+    points().to_csv(measured / "points.tsv", sep="\t", index=False)
+    first = {"rows": 10000, "dimensions": 50, "cells": 6, "cores": 2, "version": "1.2.3", "compilation": None}
+    others = [first | {"who": who, "seconds": 100.0 + n, "peak_memory_mb": 500} for n, who in enumerate(report.PEERS)]
+    pd.DataFrame(others).to_csv(measured / "peers.tsv", sep="\t", index=False)
+    report.report(measured, tmp_path)
+    page = (tmp_path / "performance.md").read_text()
+    assert "| 64,000 | 100 |" in page
+    # Of 4, 11, 67 and 515 seconds, three are twice the least one.
+    slope = np.polyfit(np.log([8000, 64000, 512000]), np.log([11, 67, 515]), 1)[0]
+    assert f"**{slope:.2f}** | – |" in page
+    assert "| layout | 100 | 0.0 | 8.0 | 24.0 | 0% |" in page
+    for name, _ in report.PEERS.values():
+        assert f"| {name} 1.2.3 | " in page
+    assert (tmp_path / "performance.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_peers_are_those_the_page_knows():
+    import yaml
+
+    config = yaml.safe_load((ROOT / "benchmarks/config.yaml").read_text())
+    assert set(config["peers"]["who"]) <= set(report.PEERS)
+    assert (peer.PEERS / "uwot_cells.R").exists()
+
+
+def test_synthetic_data_are_stored_as_the_pipeline_reads_them(tmp_path):
+    synthetic.write(tmp_path / "data.parquet", 300, 7, seed=1)
+    features = store.read_features(tmp_path / "data.parquet")
+    assert features.shape == (300, 7)
+    assert np.array_equal(features, synthetic.features(300, 7, 1))
+    assert not np.array_equal(features, synthetic.features(300, 7, 2))
+    assert len(np.unique(features, axis=0)) == 300
