@@ -28,14 +28,13 @@ ROOT = Path(umap_sweep.__file__).parents[2]
 # and the start of its jobs; `other` is what else umap-learn does in a fit, and the joining of the sweep's table.
 STAGES = ("start", "compilation", "knn", "graph", "initial_layout", "layout", "other")
 
-# The pipeline's jobs, by the first part of their benchmark's path, and by their script.
-STAGE_OF_JOB = {"knn": "knn", "graph": "graph", "initial_layout": "initial_layout", "embeddings": "layout"}
-STAGE_OF_SCRIPT = {
-    "knn.py": "knn",
-    "graph.py": "graph",
-    "initial_layout.py": "initial_layout",
-    "embedding.py": "layout",
-    "sweep.py": "other",
+# The pipeline's jobs, by the first part of their benchmark's path and by the name of their script; all else is `other`.
+STAGE_OF_JOB = {
+    "knn": "knn",
+    "graph": "graph",
+    "initial_layout": "initial_layout",
+    "embeddings": "layout",
+    "embedding": "layout",
 }
 
 # What takes its number of threads from the environment.
@@ -258,7 +257,8 @@ def run_pipeline(
         stopped = path.stat().st_mtime  # a job's benchmark is written when it ends
         part = path.relative_to(results / "benchmarks").parts[0].removesuffix(".tsv")
         jobs.append((stopped - seconds, stopped, STAGE_OF_JOB.get(part, "other")))
-    return Run(begin, end, jobs, *seen(lines, STAGE_OF_SCRIPT))
+    stages = {path.name: STAGE_OF_JOB.get(path.stem, "other") for path in (ROOT / "scripts").glob("*.py")}
+    return Run(begin, end, jobs, *seen(lines, stages))
 
 
 def seen(path: Path, stages: Mapping[str, Any]) -> tuple[list[Interval], dict[str, float]]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 import timing
 import timing_arm
-from conftest import UMAP_DEFAULTS, snakemake, store_data
+from conftest import ROOT, UMAP_DEFAULTS, snakemake, store_data
 from umap_sweep import configuration, notebook, store
 from umap_sweep.errors import InputError
 
@@ -42,7 +42,7 @@ class TestTarget:
         assert set(seconds.columns) == set(timing_arm.STAGES)
         assert (seconds >= 0).all(axis=None)
         assert (seconds[["start", "knn", "graph", "initial_layout", "layout", "other"]] > 0).all(axis=None)
-        assert (seconds.loc[["plain_seeded", "pipeline"], "compilation"] > 1).all()
+        assert (seconds.loc[["plain_seeded", "pipeline"], "compilation"] > 0).all()
         assert (table["threads"] == 2).all()
         assert (table["peak_memory_mb"] > 50).all()
 
@@ -66,8 +66,8 @@ class TestTarget:
                 continue
             job = pd.read_csv(folder / f"results/iris/benchmarks/timing/{arm}.tsv", sep="\t")["s"].iloc[0]
             also = table.loc[table["arm"] == "pipeline_warm", "measured_seconds"].sum() if arm == "pipeline" else 0
-            # The job itself has little to do beside its arms, and an import of umap-learn's before the clock runs.
-            assert job - 40 < measured + also < job
+            # The rest is the job's own start, and an import of umap-learn before the clock runs.
+            assert job / 4 < measured + also < job
 
     def test_nothing_of_it_is_a_result_of_the_sweep(self, timed):
         folder, _ = timed
@@ -163,6 +163,12 @@ class TestShares:
         found = timing_arm.shares(0, 10, jobs, compiling)
         assert {stage: seconds for stage, seconds in found.items() if seconds} == pytest.approx(expected)
         assert sum(found.values()) == pytest.approx(10)
+
+
+def test_the_pipelines_stages_are_those_of_its_scripts_and_benchmarks():
+    workflow = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    for name in timing_arm.STAGE_OF_JOB:
+        assert (ROOT / f"scripts/{name}.py").exists() or f"benchmarks/{name}/" in workflow, name
 
 
 def test_scaling():

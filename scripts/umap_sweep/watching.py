@@ -35,7 +35,8 @@ def variables(folder: Path, out: Path) -> dict[str, str]:
     scripts = str(Path(__file__).parents[1])
     lines = ["import sys", f"sys.path.append({scripts!r})", "from umap_sweep import watching", "watching.watch()"]
     (folder / "sitecustomize.py").write_text("\n".join(lines) + "\n")
-    return {"PYTHONPATH": str(folder), VARIABLE: str(out)}
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths), VARIABLE: str(out)}
 
 
 def watch() -> None:
