@@ -61,7 +61,8 @@ def draw(rows: pd.DataFrame, record: dict[str, Any], dataset: str, dpi: int) -> 
         Its only axes have the bars of each stage as a container, labelled with the stage's name.
     """
     seconds = rows.pivot_table(index="arm", columns="stage", values="seconds", sort=False)[list(STAGES)]
-    sampled = rows.groupby("arm", sort=False)["sampled"].first()
+    measured = rows.pivot_table(index="arm", columns="stage", values="measured_seconds", sort=False)
+    scaled = seconds > measured[list(STAGES)]
     totals = seconds.sum(axis=1)
     first = totals.get("pipeline", totals.min())
     name, size = unit(totals.max())
@@ -75,7 +76,7 @@ def draw(rows: pd.DataFrame, record: dict[str, Any], dataset: str, dpi: int) -> 
         bars = axes.barh(
             range(len(totals)), seconds[stage] / size, 0.66, left / size, color=COLOURS[stage], label=NAMES[stage]
         )
-        for bar, of_sample in zip(bars, sampled, strict=True):
+        for bar, of_sample in zip(bars, scaled[stage], strict=True):
             if of_sample:
                 bar.set(hatch="////", edgecolor="white", linewidth=0)
         left += seconds[stage]
@@ -99,7 +100,7 @@ def draw(rows: pd.DataFrame, record: dict[str, Any], dataset: str, dpi: int) -> 
     facts = f"{record['rows']:,} rows × {record['dimensions']:,} columns, {record['threads']} cores"
     write(height - 0.34, f"{facts}, {record['environment']['cpu']}", size=7.5, color=SIDE_TEXT_COLOUR)
     handles = [Patch(color=COLOURS[stage], label=NAMES[stage]) for stage in STAGES]
-    if sampled.any():
+    if scaled.any(axis=None):
         handles.append(Patch(facecolor="#9a9a9a", edgecolor="white", hatch="////", linewidth=0, label="from a sample"))
     figure.legend(
         handles=handles,

@@ -299,6 +299,8 @@ def run_logged(
     """
     logger = logging.getLogger("umap_sweep")
     said = [] if said is None else said
+    # A job that is told to stop takes with it what it runs.
+    handler = signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     begin = time.time()
     with subprocess.Popen(
         command, cwd=folder, env=dict(variables), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -311,6 +313,7 @@ def run_logged(
             process.terminate()
             raise
     end = time.time()
+    signal.signal(signal.SIGTERM, handler)
     if process.returncode:
         refused = [line for line in said if line.startswith("umap-sweep: ")]
         if refused:
@@ -383,8 +386,6 @@ def compute(
 
 if "snakemake" in globals():
     snakemake = globals()["snakemake"]
-    # So that a job that is told to stop takes what it runs with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with job.running(snakemake.log[0]):
         compute(
             snakemake.input.data,
