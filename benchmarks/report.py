@@ -17,18 +17,19 @@ import tables
 from join_timing import seconds_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from plot_grid import METADATA, STYLE
 from plot_timing import COLOURS, NAMES
 from umap_sweep import job, store
 
 DOCS = machine.ROOT / "docs"
 STAGES = list(NAMES)
-AXIS_NAMES = {
-    "rows": "rows",
-    "dimensions": "dimensions",
+AXIS_TITLES = {
+    "rows": "Rows",
+    "dimensions": "Dimensions",
     "n_neighbors": "n_neighbors",
-    "cells": "cells",
-    "cores": "cores",
+    "cells": "Cells",
+    "cores": "Cores",
 }
 
 # Name of each peer, and what it computes differently from this pipeline.
@@ -88,8 +89,8 @@ Code: {commits}.
 - Layouts have 500 epochs up to 10,000 rows and 200 above, as in umap-learn: their time falls there.
 - Peak memory is that of the largest process of a stage, as Linux counts it (VmHWM).
 - An exponent p says that cost grows as size^p. It is fitted by least squares of the logarithms over those sizes where
-  the stage took at least {above:g} times its least; “–” where fewer than three are left, that is where the start of
-  Python hides the growth.
+  the stage took at least {above:g} times what it took at the smallest; “–” where fewer than three are left, that is
+  where the start of Python hides the growth.
 """
 
 COMMANDS = """## Measure it yourself
@@ -134,7 +135,7 @@ def growth(points: pd.DataFrame, axis: str) -> str:
     """Return the section on one axis: seconds of each stage, their exponents, and peak memory."""
     found = tables.series(points, axis)
     base = {name: found[name].iloc[0] for name in tables.AXES if name != axis}
-    fixed = ", ".join(f"{AXIS_NAMES[name]} {value:,}" for name, value in base.items())
+    fixed = ", ".join(f"{name} {value:,}" for name, value in base.items())
     seconds = found.assign(cost=found["job_seconds"].fillna(found["seconds"])).pivot_table(
         index=axis, columns="stage", values="cost"
     )
@@ -146,12 +147,12 @@ def growth(points: pd.DataFrame, axis: str) -> str:
         sizes = seconds.index.to_numpy(float)
         fits = [None if stage is None else tables.exponent(sizes, seconds[stage].to_numpy()) for stage in of_work]
         rows.append(["**exponent**", *("–" if fit is None else f"**{fit:.2f}**" for fit in fits)])
-    text = f"## {AXIS_NAMES[axis].capitalize()}\n\nSeconds, with {fixed}. “total” is wall time.\n\n"
-    text += markdown([AXIS_NAMES[axis], "total", *NAMES.values()], rows)
+    text = f"## {AXIS_TITLES[axis]}\n\nSeconds, with {fixed}. “total” is wall time.\n\n"
+    text += markdown([axis, "total", *NAMES.values()], rows)
     if axis in ("rows", "dimensions", "n_neighbors"):
         rows = [[f"{size:,}", *(f"{peaks.loc[size, stage]:,.0f}" for stage in tables.WORK)] for size in peaks.index]
         text += "\nPeak memory in MiB.\n\n"
-        text += markdown([AXIS_NAMES[axis], *(NAMES[stage] for stage in tables.WORK)], rows)
+        text += markdown([axis, *(NAMES[stage] for stage in tables.WORK)], rows)
     return text
 
 
@@ -201,7 +202,7 @@ def page(measured: Path) -> str:
     where = ", ".join(f"{name} {value}" if name not in ("cpu", "system") else value for name, value in about.items())
     commits = ", ".join(sorted(set(points["commit"])))
     parts = [HEAD.format(name=measured.name, machine=where, commits=commits, above=tables.ABOVE_START)]
-    parts += [growth(points, axis) for axis in AXIS_NAMES if points[axis].nunique() > 1]
+    parts += [growth(points, axis) for axis in AXIS_TITLES if points[axis].nunique() > 1]
     parts.append(memory(points))
     if (measured / "peers.tsv").exists():
         parts.append(peers(pd.read_csv(measured / "peers.tsv", sep="\t")))
@@ -220,7 +221,7 @@ def draw(points: pd.DataFrame, others: pd.DataFrame | None) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    axes_of = [axis for axis in AXIS_NAMES if points[axis].nunique() > 1]
+    axes_of = [axis for axis in AXIS_TITLES if points[axis].nunique() > 1]
     panels = [(axis, "seconds") for axis in axes_of] + [("rows", "memory")] * ("rows" in axes_of)
     lines = -(-len(panels) // 3)
     shown = None
@@ -264,8 +265,12 @@ def _draw_panel(axes: Axes, found: pd.DataFrame, axis: str, what: str) -> None:
     ticks = values if len(values) <= 5 else values[:: -(-len(values) // 4)]
     axes.set_xticks(ticks, [_short(value) for value in ticks])
     axes.set_xticks([], minor=True)
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * low else (1,)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_title(f"{'peak memory, MiB' if what == 'memory' else 'seconds'}", size=8, loc="left", pad=3)
-    axes.set_xlabel(AXIS_NAMES[axis], size=8, labelpad=1)
+    axes.set_xlabel(axis, size=8, labelpad=1)
     axes.tick_params(labelsize=7, color="#c0c0c0", which="both")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#c0c0c0")

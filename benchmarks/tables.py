@@ -16,7 +16,7 @@ POINT_KEY = [*AXES, "stage"]
 PEER_KEY = ["rows", "dimensions", "cells", "cores", "who"]
 WORK = ["knn", "graph", "initial_layout", "layout"]
 
-# A stage that took less than this many times its least in a series is mostly the start of its processes.
+# A stage that took less than this many times what it took at the smallest size is mostly the start of its processes.
 ABOVE_START = 2.0
 
 
@@ -33,7 +33,9 @@ def merge(runs: Path, measured: Path) -> None:
     measured.mkdir(parents=True, exist_ok=True)
     for kind, key in (("points", POINT_KEY), ("peers", PEER_KEY)):
         path = measured / f"{kind}.tsv"
-        frames = [pd.read_csv(one, sep="\t") for one in [path] * path.exists() + sorted((runs / kind).rglob("*.tsv"))]
+        # Hidden folders are those of runs under way.
+        done = [one for one in sorted((runs / kind).rglob("*.tsv")) if "/." not in one.relative_to(runs).as_posix()]
+        frames = [pd.read_csv(one, sep="\t") for one in [path] * path.exists() + done]
         if not frames:
             continue
         table = pd.concat(frames).drop_duplicates(key, keep="last")
@@ -64,9 +66,10 @@ def exponent(sizes: np.ndarray, costs: np.ndarray) -> float | None:
     Returns
     -------
     float or None
-        p; None where fewer than three costs are at least twice the least one, so that start-up hides the growth.
+        p; None where fewer than three costs are at least twice that of the smallest size, so that start-up hides the
+        growth.
     """
-    grown = (costs > 0) & (costs >= ABOVE_START * costs.min())
+    grown = (costs > 0) & (costs >= ABOVE_START * costs[sizes.argmin()])
     if grown.sum() < 3:
         return None
     return float(np.polyfit(np.log(sizes[grown]), np.log(costs[grown]), 1)[0])

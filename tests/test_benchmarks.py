@@ -75,6 +75,8 @@ def test_a_run_replaces_its_rows_and_leaves_the_others(tmp_path):
     (runs / "points/1.tsv").unlink()
     again = points().query("rows == 64000").assign(seconds=7.0)
     again.to_csv(runs / "points/2.tsv", sep="\t", index=False)
+    (runs / "points/.underway").mkdir()
+    (runs / "points/.underway/cells.tsv").write_text("n_neighbors\n5\n")
     tables.merge(runs, measured)
     after = pd.read_csv(measured / "points.tsv", sep="\t")
     assert len(after) == len(before) == len(points())
