@@ -17,4 +17,3 @@ for n_neighbors in task["n_neighbors"]:
         scanpy.tl.umap(data, min_dist=min_dist, random_state=task["seed"])
         assert np.isfinite(data.obsm["X_umap"]).all()
         print(f"n_neighbors {n_neighbors}, min_dist {min_dist}: done", flush=True)
-print(f"version {scanpy.__version__}")
