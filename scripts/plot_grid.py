@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from umap_sweep import job, store
+from umap_sweep import labels as label_kinds
 from umap_sweep.errors import InputError
 
 # Okabe and Ito's eight, then sixteen chosen one by one, each the farthest in OKLab from white, grey and those before
@@ -37,7 +38,6 @@ OTHER_COLOUR, NO_LABEL_COLOUR, DATA_WITHOUT_LABELS_COLOUR = "#b5b5b5", "#d0d0d0"
 TEXT_COLOUR, SIDE_TEXT_COLOUR, ABSENT_COLOUR, FRAME_COLOUR = "#000000", "#555555", "#999999", "#c0c0c0"
 LEVELS = 256
 LONGEST_NAME = 40
-MOST_NUMBERS_AS_CATEGORIES = 30
 # More points than this are shaded: 12,500 in a panel of 500 pixels or more, fewer in a smaller one.
 POINTS_PER_PIXEL, FULL_PANEL = 0.05, 500
 PALEST = 0.55
@@ -159,23 +159,13 @@ def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
     """
     if labels is None:
         return Colouring(to_rgba_array([DATA_WITHOUT_LABELS_COLOUR])[:, :3], np.zeros(points, np.int64), [])
-    text = not (pa.types.is_integer(labels.type) or pa.types.is_floating(labels.type))
-    if kind == "numeric" and text:
-        raise InputError(f"plot.label_kind is numeric, but the labels are {labels.type}. Use auto or categorical.")
-    if text or kind == "categorical":
+    if label_kinds.are_categories(labels, kind):
         return _colour_categories(labels)
-    values = labels.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    distinct = np.unique(values[~np.isnan(values)])
-    few_whole = len(distinct) <= MOST_NUMBERS_AS_CATEGORIES and np.array_equal(distinct, np.rint(distinct))
-    if (kind == "auto" and few_whole) or not np.isfinite(distinct).any():
-        return _colour_categories(labels)
-    return _colour_numbers(values)
+    return _colour_numbers(label_kinds.as_numbers(labels))
 
 
 def _colour_categories(labels: pa.Array) -> Colouring:
-    if pa.types.is_floating(labels.type):
-        labels = pc.if_else(pc.is_nan(labels), None, labels)
-    encoded = labels.dictionary_encode()
+    encoded = label_kinds.encode(labels)
     categories, of_point = encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy()
     order = sorted(range(len(categories)), key=lambda category: _natural_order(categories[category]))
     sizes = np.bincount(of_point[of_point >= 0], minlength=len(categories))

@@ -39,7 +39,7 @@ def fingerprint(table: pa.Table, **also: Any) -> str:
     Parameters
     ----------
     table : pyarrow.Table
-        Columns of integers, floats, booleans or strings, or fixed-size lists of numbers.
+        Columns of integers, floats, booleans or strings, fixed-size lists of numbers, or binary values of one size.
     **also
         Values outside the table that belong to it; anything JSON can hold.
 
@@ -78,6 +78,8 @@ def _value_bytes(chunk: pa.Array) -> Iterator[memoryview | bytes]:
         chunk = chunk.fill_null("" if _is_text(kind) else 0)
     if pa.types.is_fixed_size_list(kind):
         yield _buffer(chunk.flatten().to_numpy())
+    elif pa.types.is_fixed_size_binary(kind):
+        yield b"".join(chunk.to_pylist())
     elif _is_text(kind):
         # Each value's length goes before its bytes, so that ("ab", "c") and ("a", "bc") differ.
         for value in chunk.to_pylist():
@@ -222,6 +224,33 @@ def read_rows(path: str | Path) -> pa.Table:
 def matrix(table: pa.Table, prefix: str) -> np.ndarray:
     """Return the columns whose names begin with `prefix`, in their order, as an array of shape (n, columns)."""
     return np.stack([table.column(name).to_numpy() for name in table.column_names if name.startswith(prefix)], axis=1)
+
+
+def lists(array: np.ndarray) -> pa.FixedSizeListArray:
+    """Return an array of shape (n, k) as a column of n lists of one length."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])
+
+
+def from_lists(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column made by `lists` as an array of shape (n, k)."""
+    return column.combine_chunks().flatten().to_numpy().reshape(len(column), column.type.list_size)
+
+
+def binary_rows(array: np.ndarray) -> pa.FixedSizeBinaryArray:
+    """Return an array of shape (n, k) as a column of n binary values, which reads faster than wide lists do."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    kind = pa.binary(little.itemsize * little.shape[1])
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(little), [None, pa.py_buffer(little)])
+
+
+def from_binary_rows(column: pa.ChunkedArray, dtype: str) -> np.ndarray:
+    """Return a column made by `binary_rows` as an array of shape (n, k), read-only where it is one piece."""
+    width = column.type.byte_width
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.uint8)[chunk.offset * width : (chunk.offset + len(chunk)) * width]
+        for chunk in column.chunks
+    ]
+    return (parts[0] if len(parts) == 1 else np.concatenate(parts)).view(np.dtype(dtype)).reshape(len(column), -1)
 
 
 def read_features(path: str | Path) -> np.ndarray:

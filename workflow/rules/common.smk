@@ -36,6 +36,11 @@ INITIAL_LAYOUT_FOLDER = (
 )
 INITIAL_LAYOUT_FILE = f"{INITIAL_LAYOUT_FOLDER}/initial_layout.parquet"
 EMBEDDING_FILE = f"results/{{dataset}}/embeddings/{CELLS.wildcard_pattern}/embedding.parquet"
+HIGH_DIMENSIONAL_FOLDER = "results/{dataset}/high_dimensional/metric={metric}"
+POINTS_FILE = f"results/{{dataset}}/points/{CELLS.wildcard_pattern}/points.parquet"
+NEIGHBORS_FILE = f"results/{{dataset}}/neighbors/{CELLS.wildcard_pattern}/neighbors.parquet"
+CELL_METRICS_FILE = f"results/{{dataset}}/metrics/{CELLS.wildcard_pattern}/metrics.parquet"
+EMBEDDING_BENCHMARK = f"results/{{dataset}}/benchmarks/embeddings/{CELLS.wildcard_pattern}.tsv"
 STAGE_FILES = [
     DATA_FILE,
     KNN_FILE,
@@ -101,6 +106,14 @@ def embeddings(wildcards):
     return of_cells(EMBEDDING_FILE, CELLS.dataframe)
 
 
+def cell_metrics(wildcards):
+    return of_cells(CELL_METRICS_FILE, CELLS.dataframe)
+
+
+def embedding_benchmarks(wildcards):
+    return of_cells(EMBEDDING_BENCHMARK, CELLS.dataframe)
+
+
 def all_stages(wildcards):
     return [path for pattern in STAGE_FILES for path in of_cells(pattern, CELLS.dataframe)]
 
@@ -147,6 +160,7 @@ def targets(wildcards):
     return [
         f"{folder}/sweep.parquet",
         f"{folder}/manifest.json",
+        f"{folder}/metrics.parquet",
         *(f"{folder}/plots/{name}.png" for name in figures()),
     ]
 

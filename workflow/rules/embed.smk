@@ -49,7 +49,7 @@ rule embedding:
     log:
         f"results/{{dataset}}/logs/embeddings/{CELLS.wildcard_pattern}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/embeddings/{CELLS.wildcard_pattern}.tsv"
+        EMBEDDING_BENCHMARK
     conda:
         "../../envs/umap-sweep.yaml"
     params:
