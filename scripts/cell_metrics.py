@@ -1,5 +1,6 @@
 """Measure one cell: how well its embedding keeps near and far, and what it makes of the labels."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Cell:
         self.place_of[self.row_of] = np.arange(len(self.row_of))
         self.tree = cKDTree(coordinates[self.placed])
         self.kept = self.placed[sampled]
+        self.all_sampled = sampled
         self.sampled = sampled[self.kept]
         self.exact = self._without_unplaced(exact[self.kept])
 
@@ -117,34 +119,41 @@ class Cell:
             if k <= near.shape[1]
         }
 
-    def faithfulness(self, neighbors: np.ndarray, ranks: np.ndarray) -> dict[str, float]:
+    def faithfulness(self, neighbors: np.ndarray, ranks: Iterable[np.ndarray]) -> dict[str, float]:
         """Return trustworthiness and continuity for 15 neighbours, over the sampled rows.
 
         Parameters
         ----------
         neighbors : ndarray of int, shape (n, 15)
-        ranks : ndarray of uint16, shape (m, n)
-            From `scripts/high_dimensional.py`.
+        ranks : iterable of ndarray of uint16, shape (some rows, n)
+            From `scripts/high_dimensional.py`, together one row a sampled row.
         """
         points = len(self.row_of)
         if points <= 2 * NEIGHBORS:
             return {}
-        near, step = neighbors[self.sampled], rank_step(len(self.placed))
-        of_sampled = np.flatnonzero(self.kept)
-        high_ranks = np.take_along_axis(ranks[of_sampled] if not self.kept.all() else ranks, near, axis=1) * float(step)
-        high_ranks += (step - 1) / 2
-        if points < len(self.placed):
-            for place, row in enumerate(of_sampled):
-                closer = np.searchsorted(np.sort(ranks[row, ~self.placed]), ranks[row, near[place]])
-                high_ranks[place] -= closer
         full = (self.exact[:, :NEIGHBORS] >= 0).all(axis=1)
         low_ranks = measures.ranks_within(
             self.tree, self.coordinates[self.sampled[full]], self.place_of[self.exact[full, :NEIGHBORS]]
         )
         return {
-            "trustworthiness": measures.trustworthiness(high_ranks, NEIGHBORS, points),
+            "trustworthiness": measures.trustworthiness(self._ranks_in_data(neighbors, ranks), NEIGHBORS, points),
             "continuity": measures.trustworthiness(low_ranks, NEIGHBORS, points),
         }
+
+    def _ranks_in_data(self, neighbors: np.ndarray, ranks: Iterable[np.ndarray]) -> np.ndarray:
+        """Return the ranks in the data, among rows with a place, of the neighbours of sampled rows."""
+        step, found, start = rank_step(len(self.placed)), [], 0
+        for block in ranks:
+            rows = self.all_sampled[start : start + len(block)]
+            start += len(block)
+            near = neighbors[rows]
+            stored = np.take_along_axis(block, near, axis=1)
+            counted = stored * float(step) + (step - 1) / 2  # in the middle of what is stored as one
+            if not self.placed.all():
+                for place in range(len(block)):
+                    counted[place] -= np.searchsorted(np.sort(block[place, ~self.placed]), stored[place])
+            found.append(counted[self.placed[rows]])
+        return np.concatenate(found)
 
 
 def measure(
@@ -153,7 +162,7 @@ def measure(
     recall: np.ndarray,
     whole_recall: bool,
     sample: dict[str, np.ndarray],
-    ranks: np.ndarray,
+    ranks: Iterable[np.ndarray],
     distance_ranks: np.ndarray,
     codes: np.ndarray | None,
 ) -> dict[str, float | int]:
@@ -170,7 +179,7 @@ def measure(
         Whether that is of 15 neighbours.
     sample : mapping of str to ndarray
         `row`, `near` and `far` of `scripts/high_dimensional.py`.
-    ranks : ndarray of uint16, shape (m, n)
+    ranks : iterable of ndarray of uint16, shape (some rows, n)
     distance_ranks : ndarray of float, shape (m (m - 1) / 2,)
         Of the distances between sampled rows in the data.
     codes : ndarray of int, shape (n,), or None
@@ -259,7 +268,7 @@ def compute(
         recall,
         width == NEIGHBORS,
         {"row": rows, **lists},
-        store.from_binary_rows(store.read(ranks).column("ranks"), "<u2"),
+        store.read_binary_rows(ranks, "ranks", "<u2"),
         store.read(pairs).column("distance_rank").to_numpy(),
         codes,
     )

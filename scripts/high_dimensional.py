@@ -16,6 +16,7 @@ from umap_sweep import job, measures, store
 MOST_NEIGHBORS = 150
 TRIPLETS_OF_A_ROW = 50
 BLOCK_ROWS = 128
+RANK_ROWS = 16  # of the ranks that are read at one time
 
 
 def choose_rows(n_rows: int, full_up_to: int, sample: int, seed: int) -> np.ndarray:
@@ -199,7 +200,7 @@ def compute(
     inputs = {"data": store.read_record(data)["fingerprint"]}
     for out, table in tables.items():
         record = store.make_record("high_dimensional", key, store.fingerprint(table), inputs)
-        store.write(out, table, record)
+        store.write(out, table, record, group_rows=RANK_ROWS if out == ranks_out else None)
 
 
 if "snakemake" in globals():

@@ -8,7 +8,7 @@ hold every one against scikit-learn or SciPy, value by value.
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree, procrustes
 from scipy.spatial.distance import pdist, squareform
 
 # Points for which counts are made at one time, so that memory does not grow with the number of rows.
@@ -265,3 +265,25 @@ def pairwise(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the Euclidean distances between points, condensed as SciPy's `pdist` does, and as a matrix."""
     condensed = pdist(points)
     return condensed, squareform(condensed)
+
+
+def disparity(left: np.ndarray, right: np.ndarray) -> float:
+    """Return the Procrustes disparity of two embeddings of the same points (Gower, 1975; `scipy.spatial.procrustes`).
+
+    Parameters
+    ----------
+    left, right : ndarray of float, shape (n, d)
+        NaN for a point without a place; only points with a place in both count.
+
+    Returns
+    -------
+    float
+        What is left of the sum of squares, scaled to 1, after the best shift, rotation, reflection and scaling: 0 for
+        the same picture, near 1 for unrelated ones. It is about the arrangement of the whole. NaN for fewer than two
+        distinct points.
+    """
+    both = np.isfinite(left).all(axis=1) & np.isfinite(right).all(axis=1)
+    left, right = left[both].astype(np.float64), right[both].astype(np.float64)
+    if len(left) < 2 or not (np.ptp(left, axis=0).any() and np.ptp(right, axis=0).any()):
+        return float("nan")
+    return float(procrustes(left, right)[2])

@@ -178,7 +178,11 @@ def appearing(path: str | Path) -> Iterator[Path]:
 
 
 def write(
-    path: str | Path, table: pa.Table, record: Mapping[str, Any], dictionary: Sequence[str] | bool = False
+    path: str | Path,
+    table: pa.Table,
+    record: Mapping[str, Any],
+    dictionary: Sequence[str] | bool = False,
+    group_rows: int | None = None,
 ) -> None:
     """Write a table with its record, whole or not at all.
 
@@ -192,10 +196,18 @@ def write(
         From `make_record`.
     dictionary : sequence of str or bool, default False
         Columns worth dictionary encoding: those with few distinct values.
+    group_rows : int, optional
+        Rows that `read_in_groups` yields at one time.
     """
     metadata = {**(table.schema.metadata or {}), RECORD: json.dumps(record, sort_keys=True).encode()}
     with appearing(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, use_dictionary=dictionary, **WRITE_OPTIONS)
+        pq.write_table(
+            table.replace_schema_metadata(metadata),
+            temporary,
+            use_dictionary=dictionary,
+            row_group_size=group_rows,
+            **WRITE_OPTIONS,
+        )
 
 
 def read(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -243,14 +255,24 @@ def binary_rows(array: np.ndarray) -> pa.FixedSizeBinaryArray:
     return pa.FixedSizeBinaryArray.from_buffers(kind, len(little), [None, pa.py_buffer(little)])
 
 
-def from_binary_rows(column: pa.ChunkedArray, dtype: str) -> np.ndarray:
-    """Return a column made by `binary_rows` as an array of shape (n, k), read-only where it is one piece."""
-    width = column.type.byte_width
-    parts = [
-        np.frombuffer(chunk.buffers()[1], np.uint8)[chunk.offset * width : (chunk.offset + len(chunk)) * width]
-        for chunk in column.chunks
-    ]
-    return (parts[0] if len(parts) == 1 else np.concatenate(parts)).view(np.dtype(dtype)).reshape(len(column), -1)
+def read_binary_rows(path: str | Path, column: str, dtype: str) -> Iterator[np.ndarray]:
+    """Yield a column made by `binary_rows`, one group of rows after the other, as it was written.
+
+    Yields
+    ------
+    ndarray of `dtype`, shape (rows of the group, k)
+        Read-only.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    with _explaining_damage(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+        for group in range(file.num_row_groups):
+            values = file.read_row_group(group, [column]).column(0).combine_chunks()
+            yield np.frombuffer(values.buffers()[1], dtype).reshape(len(values), -1)
 
 
 def read_features(path: str | Path) -> np.ndarray:

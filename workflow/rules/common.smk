@@ -39,6 +39,10 @@ EMBEDDING_FILE = f"results/{{dataset}}/embeddings/{CELLS.wildcard_pattern}/embed
 HIGH_DIMENSIONAL_FOLDER = "results/{dataset}/high_dimensional/metric={metric}"
 POINTS_FILE = f"results/{{dataset}}/points/{CELLS.wildcard_pattern}/points.parquet"
 NEIGHBORS_FILE = f"results/{{dataset}}/neighbors/{CELLS.wildcard_pattern}/neighbors.parquet"
+# What the seeds of one n_neighbors and min_dist share.
+SEEDS = "metric={metric}/knn_k={knn_k}/knn_jobs={knn_jobs}/n_neighbors={n_neighbors}/min_dist={min_dist}"
+STABILITY_FILE = f"results/{{dataset}}/stability/{SEEDS}/points.parquet"
+SEED_PAIRS_FILE = f"results/{{dataset}}/seed_pairs/{SEEDS}/pairs.parquet"
 CELL_METRICS_FILE = f"results/{{dataset}}/metrics/{CELLS.wildcard_pattern}/metrics.parquet"
 EMBEDDING_BENCHMARK = f"results/{{dataset}}/benchmarks/embeddings/{CELLS.wildcard_pattern}.tsv"
 STAGE_FILES = [
@@ -106,6 +110,46 @@ def embeddings(wildcards):
     return of_cells(EMBEDDING_FILE, CELLS.dataframe)
 
 
+def neighbors(wildcards):
+    return of_cells(NEIGHBORS_FILE, CELLS.dataframe)
+
+
+def seeds_of(wildcards):
+    """The cells of one n_neighbors and min_dist, which differ in their seeds."""
+    cells = CELLS.dataframe.astype(str)
+    return CELLS.dataframe[
+        (cells["knn_k"] == wildcards.knn_k)
+        & (cells["n_neighbors"] == wildcards.n_neighbors)
+        & (cells["min_dist"] == wildcards.min_dist)
+    ]
+
+
+def embeddings_of_seeds(wildcards):
+    return of_cells(EMBEDDING_FILE, seeds_of(wildcards))
+
+
+def neighbors_of_seeds(wildcards):
+    return of_cells(NEIGHBORS_FILE, seeds_of(wildcards))
+
+
+def keys_of_seeds(wildcards):
+    return [cell_key(cell) for cell in seeds_of(wildcards).to_dict("records")]
+
+
+def cells_with_seeds():
+    """The cells of every n_neighbors and min_dist that has several seeds."""
+    return CELLS.dataframe[CELLS.dataframe.duplicated(["knn_k", "n_neighbors", "min_dist"], keep=False)]
+
+
+def has_neighboring_cells():
+    cells = CELLS.dataframe
+    return any(cells.duplicated(["knn_seed", "seed", axis]).any() for axis in ("n_neighbors", "min_dist"))
+
+
+def seed_pairs(wildcards):
+    return of_cells(SEED_PAIRS_FILE, cells_with_seeds())
+
+
 def cell_metrics(wildcards):
     return of_cells(CELL_METRICS_FILE, CELLS.dataframe)
 
@@ -155,12 +199,23 @@ def figure_seed(wildcards):
     return int(figures()[wildcards.figure][1])
 
 
+def comparisons():
+    """The tables that compare cells, as far as the grid has what they compare."""
+    folder = f"results/{DATASET}"
+    tables = {"metrics": f"{folder}/metrics.parquet"}
+    if has_neighboring_cells():
+        tables["neighboring_cells"] = f"{folder}/neighboring_cells.parquet"
+    if len(cells_with_seeds()):
+        tables["stability"] = f"{folder}/stability.parquet"
+    return tables
+
+
 def targets(wildcards):
     folder = f"results/{DATASET}"
     return [
         f"{folder}/sweep.parquet",
         f"{folder}/manifest.json",
-        f"{folder}/metrics.parquet",
+        *comparisons().values(),
         *(f"{folder}/plots/{name}.png" for name in figures()),
     ]
 

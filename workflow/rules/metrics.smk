@@ -60,3 +60,55 @@ rule metrics:
         cell_keys=embedding_keys,
     script:
         "../../scripts/metrics.py"
+
+
+rule neighboring_cells:
+    input:
+        embeddings=embeddings,
+        neighbors=neighbors,
+    output:
+        "results/{dataset}/neighboring_cells.parquet",
+    log:
+        "results/{dataset}/logs/neighboring_cells.log",
+    benchmark:
+        "results/{dataset}/benchmarks/neighboring_cells.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        cell_keys=embedding_keys,
+    script:
+        "../../scripts/neighboring_cells.py"
+
+
+rule seed_pairs:
+    input:
+        embeddings=embeddings_of_seeds,
+        neighbors=neighbors_of_seeds,
+    output:
+        points=STABILITY_FILE,
+        pairs=SEED_PAIRS_FILE,
+    log:
+        f"results/{{dataset}}/logs/seed_pairs/{SEEDS}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/seed_pairs/{SEEDS}.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        cell_keys=keys_of_seeds,
+    script:
+        "../../scripts/seed_pairs.py"
+
+
+rule stability:
+    input:
+        seed_pairs,
+    output:
+        "results/{dataset}/stability.parquet",
+    log:
+        "results/{dataset}/logs/stability.log",
+    benchmark:
+        "results/{dataset}/benchmarks/stability.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    script:
+        "../../scripts/stability.py"
