@@ -43,6 +43,7 @@ def join(
     benchmarks: Sequence[str | Path],
     keys: Sequence[dict[str, Any]],
     out: str | Path,
+    csv_out: str | Path,
 ) -> None:
     """Write the table: one row a cell, in the order of the cells.
 
@@ -56,6 +57,8 @@ def join(
         The key that each must carry.
     out : path
         The fingerprint in its record is of what is not measured.
+    csv_out : path
+        Receives the same as CSV.
 
     Raises
     ------
@@ -71,6 +74,7 @@ def join(
     for column in MEASURED.values():
         table = table.append_column(column, pa.array([one[column] for one in costs], pa.float64()))
     store.write(out, table, record)
+    store.write_csv(csv_out, table)
 
 
 if "snakemake" in globals():
@@ -80,5 +84,6 @@ if "snakemake" in globals():
             snakemake.input.metrics,
             snakemake.input.benchmarks,
             snakemake.params.cell_keys,
-            snakemake.output[0],
+            snakemake.output.parquet,
+            snakemake.output.csv,
         )

@@ -49,7 +49,11 @@ def next_cells(keys: Sequence[dict[str, Any]]) -> Iterator[tuple[str, int, int]]
 
 
 def compute(
-    embeddings: Sequence[str | Path], neighbors: Sequence[str | Path], keys: Sequence[dict[str, Any]], out: str | Path
+    embeddings: Sequence[str | Path],
+    neighbors: Sequence[str | Path],
+    keys: Sequence[dict[str, Any]],
+    out: str | Path,
+    csv_out: str | Path,
 ) -> None:
     """Compare stored neighbouring cells.
 
@@ -62,6 +66,8 @@ def compute(
     out : path
         Receives one row a pair of cells, the columns `COLUMNS`. `neighbor_overlap` is the mean share of a point's 15
         nearest points that stay, `procrustes_disparity` that of `measures.disparity`.
+    csv_out : path
+        Receives the same as CSV.
     """
     coordinates = [store.matrix(store.read(path), "umap_") for path in embeddings]
     near = [store.from_lists(store.read(path).column("neighbors")) for path in neighbors]
@@ -80,9 +86,16 @@ def compute(
     table = pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in COLUMNS.items()})
     inputs = {str(path): store.read_record(path)["fingerprint"] for path in embeddings}
     store.write(out, table, store.make_record("neighboring_cells", {}, store.fingerprint(table), inputs))
+    store.write_csv(csv_out, table)
 
 
 if "snakemake" in globals():
     snakemake = globals()["snakemake"]
     with job.running(snakemake.log[0]):
-        compute(snakemake.input.embeddings, snakemake.input.neighbors, snakemake.params.cell_keys, snakemake.output[0])
+        compute(
+            snakemake.input.embeddings,
+            snakemake.input.neighbors,
+            snakemake.params.cell_keys,
+            snakemake.output.parquet,
+            snakemake.output.csv,
+        )

@@ -6,7 +6,7 @@ the order of the rows cannot matter. The same input gives the same bytes.
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,42 @@ def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
     labels = table["label"].slice(0, len(blocks[0])).combine_chunks() if "label" in names else None
     widths = pc.unique(table["knn_k"]).to_pylist()
     return Embeddings(cells, labels, widths[0] if len(widths) == 1 else None, dimensions)
+
+
+def align(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
+    """Rotate and reflect an embedding so that it lies like another one of the same points (orthogonal Procrustes).
+
+    Which way up UMAP lays out its points means nothing, and hides what does. Distances are not changed.
+
+    Parameters
+    ----------
+    points, onto : numpy.ndarray
+        float32 of shape (points, 1 or 2), NaN for a point without a place.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of the same shape, around the origin.
+    """
+    both = np.isfinite(points).all(axis=1) & np.isfinite(onto).all(axis=1)
+    if not both.any():
+        return points
+    here, there = (side.astype(np.float64) - side[both].mean(axis=0, dtype=np.float64) for side in (points, onto))
+    # Summed by numpy alone: how BLAS sums depends on the number of threads.
+    left, _, right = np.linalg.svd(np.einsum("ni,nj->ij", here[both], there[both]))
+    return np.einsum("ni,ij->nj", here, left @ right).astype(np.float32)
+
+
+def aligned(
+    cells: Mapping[tuple[int, float], np.ndarray],
+) -> tuple[dict[tuple[int, float], np.ndarray], tuple[int, float]]:
+    """Align all cells onto one in the middle of the grid, and return them with that cell's key."""
+    keys = sorted(cells)
+    rows, columns = (sorted({key[axis] for key in keys}) for axis in (0, 1))
+    middle = rows[(len(rows) - 1) // 2], columns[(len(columns) - 1) // 2]
+    reference = middle if middle in cells else keys[(len(keys) - 1) // 2]
+    onto = cells[reference]
+    return {key: points if key == reference else align(points, onto) for key, points in cells.items()}, reference
 
 
 def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
@@ -376,7 +412,15 @@ class _Page:
         return self.figure
 
 
-def draw(embeddings: Embeddings, colouring: Colouring, title: str, facts: list[str], side: int, dpi: int) -> Figure:
+def draw(
+    embeddings: Embeddings,
+    colouring: Colouring,
+    title: str,
+    facts: list[str],
+    side: int,
+    dpi: int,
+    codes: Mapping[tuple[int, float], np.ndarray] | None = None,
+) -> Figure:
     """Draw the figure: rows are n_neighbors, columns min_dist, both ascending.
 
     Parameters
@@ -393,6 +437,8 @@ def draw(embeddings: Embeddings, colouring: Colouring, title: str, facts: list[s
         Width and height of a panel, in pixels.
     dpi : int
         Pixels per inch.
+    codes : mapping of (int, float) to numpy.ndarray, optional
+        Takes the place of the colouring's codes, for colours that differ from cell to cell.
 
     Returns
     -------
@@ -433,7 +479,8 @@ def draw(embeddings: Embeddings, colouring: Colouring, title: str, facts: list[s
                 continue
             drawn = np.isfinite(points).all(axis=1)
             if drawn.any():
-                image = picture(points[drawn], replace(colouring, codes=colouring.codes[drawn]), side)
+                of_points = colouring.codes if codes is None else codes[row, column]
+                image = picture(points[drawn], replace(colouring, codes=of_points[drawn]), side)
                 panel.imshow(image, origin="lower", interpolation="none", aspect="auto")
             if missing := int(np.sum(~drawn)):
                 note = f"{missing:,} disconnected {'point' if missing == 1 else 'points'} not drawn"
@@ -445,7 +492,7 @@ def draw(embeddings: Embeddings, colouring: Colouring, title: str, facts: list[s
         _draw_legend(page, colouring)
     if shaded:
         page.y += em // 2
-        mean = "label" if colouring.limits else "colour"
+        mean = "value" if colouring.limits else "colour"
         paler = "" if colouring.limits else " and is paler where they are few"
         page.write_lines(f"A pixel has the mean {mean} of its points{paler}.", 0.85, SIDE_TEXT_COLOUR)
     return page.finish()
@@ -499,6 +546,14 @@ def _draw_entries(page: _Page, colouring: Colouring, room: float) -> None:
     page.y += round(1.5 * em * lines)
 
 
+def save(figure: Figure, paths: Sequence[str | Path], dpi: int) -> None:
+    """Write a figure in the format that each path's ending names. The same figure gives the same bytes."""
+    for path in paths:
+        kind = Path(path).suffix[1:]
+        with store.appearing(path) as temporary:
+            figure.savefig(temporary, format=kind, dpi=dpi, metadata=METADATA[kind])
+
+
 def plot_grid(
     sweep: str | Path,
     png: str | Path,
@@ -530,11 +585,15 @@ def plot_grid(
         Where the table cannot be read or holds no such cell, or the labels are not of the kind configured.
     """
     embeddings = read_embeddings(sweep, knn_seed, seed)
+    cells, reference = aligned(embeddings.cells)
+    embeddings = replace(embeddings, cells=cells)
     points = len(next(iter(embeddings.cells.values())))
     colouring = colour_points(embeddings.labels, plot["label_kind"], points)
     width = f"k = {embeddings.knn_k}" if embeddings.knn_k else "k = n_neighbors"
     knn = f"k-NN with {width} and seed {knn_seed}"
     facts = [f"{points:,} rows", f"{metric} metric", knn, f"UMAP seed {seed}"]
+    if len(cells) > 1:
+        facts.append(f"rotated and reflected onto n_neighbors {reference[0]}, min_dist {reference[1]:g}")
     if embeddings.dimensions > 2:
         facts.append(f"first 2 of {embeddings.dimensions} dimensions")
     if embeddings.dimensions == 1:
@@ -544,10 +603,7 @@ def plot_grid(
         matplotlib.rcParams.update(STYLE)
         side = max(1, round(plot["panel_size"] * plot["dpi"]))
         figure = draw(embeddings, colouring, f"UMAP of {dataset}", facts, side, plot["dpi"])
-        for path in (png, vector):
-            kind = Path(path).suffix[1:]
-            with store.appearing(path) as temporary:
-                figure.savefig(temporary, format=kind, dpi=plot["dpi"], metadata=METADATA[kind])
+        save(figure, (png, vector), plot["dpi"])
 
 
 if "snakemake" in globals():

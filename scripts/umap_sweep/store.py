@@ -210,6 +210,14 @@ def write(
         )
 
 
+def write_csv(path: str | Path, table: pa.Table) -> None:
+    """Write a table as CSV, for people and for the report, whole or not at all."""
+    import pyarrow.csv
+
+    with appearing(path) as temporary:
+        pyarrow.csv.write_csv(table, temporary)
+
+
 def read(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a table, or some of its columns, with every page's checksum verified.
 

@@ -1,3 +1,4 @@
+import csv
 import os
 import sys
 from pathlib import Path
@@ -210,17 +211,57 @@ def comparisons():
     return tables
 
 
+def compared(wildcards):
+    """What the short list is made from."""
+    return {name: path for name, path in comparisons().items() if name != "neighboring_cells"}
+
+
+def changes(wildcards):
+    """What the figure of the changes is made from."""
+    return {name: path for name, path in comparisons().items() if name != "metrics"}
+
+
+def stability_points(wildcards):
+    return of_cells(STABILITY_FILE, cells_with_seeds())
+
+
+def cells_with_stability():
+    """n_neighbors and min_dist of each of `stability_points`."""
+    columns = ["metric", "knn_k", "knn_jobs", "n_neighbors", "min_dist"]
+    cells = cells_with_seeds()[columns].drop_duplicates()
+    return list(zip(cells["n_neighbors"].tolist(), cells["min_dist"].tolist()))
+
+
+def seeds_drawn():
+    """The k-NN seed and the UMAP seed that most cells with several seeds have; of these the first."""
+    pairs = cells_with_seeds().groupby(["knn_seed", "seed"], sort=False).size()
+    return tuple(map(int, pairs.idxmax())) if len(pairs) else (None, None)
+
+
+def comparing_figures():
+    """The figures that compare cells, as far as the grid has what they compare."""
+    figures = {"metrics": "metrics", "neighboring_cells": "changes", "stability": "stability"}
+    names = [figure for table, figure in figures.items() if table in comparisons()]
+    return [*names, *(["instability"] if "stability" in names else [])]
+
+
 def targets(wildcards):
     folder = f"results/{DATASET}"
     return [
         f"{folder}/sweep.parquet",
         f"{folder}/manifest.json",
         *comparisons().values(),
-        *(f"{folder}/plots/{name}.png" for name in figures()),
+        f"{folder}/shortlist.parquet",
+        *(f"{folder}/plots/{name}.png" for name in (*figures(), *comparing_figures())),
     ]
 
 
 def say_where_to_look():
     folder = Path("results") / DATASET
+    if (folder / "shortlist.csv").exists():
+        print("Cells that no other beats:")
+        with (folder / "shortlist.csv").open(newline="", encoding="utf-8") as file:
+            for cell in csv.DictReader(file):
+                print(f"  n_neighbors {cell['n_neighbors']}, min_dist {cell['min_dist']}: {cell['reason']}")
     if (folder / "plots" / "grid.png").exists():
         print(f"Look at {folder}/plots/grid.png, read {folder}/sweep.parquet.")

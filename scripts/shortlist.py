@@ -1,0 +1,127 @@
+"""List the cells that no other cell beats, each with its reason in words."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from umap_sweep import job, store
+
+CELL = ["n_neighbors", "min_dist", "knn_k"]
+
+# What is compared, and how a reason calls it. More is better.
+CRITERIA = {
+    "recall_15": "neighbours kept",
+    "triplet_accuracy": "triplets in order",
+    "neighbor_overlap": "neighbours that stay under other seeds",
+}
+# Differences smaller than this do not count: they are within the error of the samples.
+DECIMALS = 3
+
+
+def criteria(metrics: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataFrame:
+    """Return what the cells are compared by: one row for each n_neighbors and min_dist, the mean over their seeds.
+
+    Seeds are not compared with one another: to choose the best of several is to choose noise.
+
+    Parameters
+    ----------
+    metrics : pandas.DataFrame
+        From `scripts/metrics.py`.
+    stability : pandas.DataFrame or None
+        From `scripts/stability.py`, where there are several seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `CELL`, then those of `CRITERIA` that all of the cells have, rounded to three decimals.
+    """
+    table = metrics.groupby(CELL, as_index=False)[["recall_15", "triplet_accuracy"]].mean()
+    if stability is not None:
+        overlap = stability.groupby(CELL, as_index=False)["neighbor_overlap"].mean()
+        table = table.merge(overlap, on=CELL, how="left")
+    return table.dropna(axis="columns").round(DECIMALS)
+
+
+def beats(values: np.ndarray) -> np.ndarray:
+    """Tell which cells beat which: are as good in everything, and better in something.
+
+    Those that none beats are the Pareto front.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (cells, criteria)
+        More is better.
+
+    Returns
+    -------
+    ndarray of bool, shape (cells, cells)
+        Whether the cell of the row beats that of the column.
+    """
+    as_good = (values[:, None] >= values[None]).all(axis=2)
+    better = (values[:, None] > values[None]).any(axis=2)
+    return as_good & better
+
+
+def reason(cell: pd.Series, best: pd.Series) -> str:
+    """Say why a cell is on the list.
+
+    Parameters
+    ----------
+    cell : pandas.Series
+        The criteria of a cell that no other beats.
+    best : pandas.Series
+        The best value of each criterion.
+    """
+    top = [f"{CRITERIA[name]} {cell[name]:.1%}" for name in best.index if cell[name] == best[name]]
+    rest = [
+        f"{CRITERIA[name]} {cell[name]:.1%} (best {best[name]:.1%})" for name in best.index if cell[name] < best[name]
+    ]
+    if not rest:
+        return f"best in everything: {', '.join(top)}"
+    if top:
+        return f"best in {', '.join(top)}; {', '.join(rest)}"
+    return f"in between: {', '.join(rest)}; no cell is as good in all of these"
+
+
+def shortlist(metrics: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the cells that no other beats.
+
+    Parameters are those of `criteria`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `CELL`, the criteria, `beats` (how many other cells it is better than in all that differs) and `reason`,
+        by n_neighbors and min_dist. Empty where there is nothing to compare by: too few rows for any metric.
+    """
+    table = criteria(metrics, stability)
+    judged = [name for name in CRITERIA if name in table]
+    if not judged:
+        return table.head(0).assign(beats=pd.Series(dtype=np.int64), reason=pd.Series(dtype=str))
+    values = table[judged].to_numpy()
+    wins = beats(values)
+    best = table[judged].max()
+    table["beats"] = wins.sum(axis=1)
+    table["reason"] = [reason(cell, best) for _, cell in table[judged].iterrows()]
+    return table[~wins.any(axis=0)].reset_index(drop=True)
+
+
+def compute(metrics: str | Path, stability: str | Path | None, out: str | Path, csv: str | Path) -> None:
+    """Make the list from stored tables, as Parquet and, for people, as CSV."""
+    table = shortlist(store.read(metrics).to_pandas(), None if stability is None else store.read(stability).to_pandas())
+    arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    inputs = {str(path): store.read_record(path)["fingerprint"] for path in (metrics, stability) if path}
+    store.write(out, arrow, store.make_record("shortlist", {}, store.fingerprint(arrow), inputs))
+    store.write_csv(csv, arrow)
+
+
+if "snakemake" in globals():
+    snakemake = globals()["snakemake"]
+    with job.running(snakemake.log[0]):
+        compute(
+            snakemake.input.metrics,
+            snakemake.input.get("stability"),
+            snakemake.output.parquet,
+            snakemake.output.csv,
+        )
