@@ -82,6 +82,8 @@ class Cell:
         ndarray of int32, shape (n, 15)
             Narrower where there are fewer points.
         """
+        if len(self.row_of) < 2:
+            return np.full((len(self.placed), 1), -1, dtype=np.int32)
         found = self.nearest(self.row_of, NEIGHBORS)
         if self.placed.all():
             return found
@@ -101,14 +103,12 @@ class Cell:
 
         Returns
         -------
-        ndarray of float32, shape (n,)
+        ndarray of float64, shape (n,)
             NaN for a row without coordinates, or whose neighbours are all without.
         """
         k = stored.shape[1] - 1
         high = self._without_unplaced(measures.others(stored, np.arange(len(stored)), k))
-        recall = measures.overlap(high, neighbors[:, :k])
-        recall[~self.placed] = np.nan
-        return recall
+        return measures.overlap(high, neighbors[:, :k])
 
     def recalls(self) -> dict[str, float]:
         """Return the mean recall of the sampled rows' exact neighbours at 15, 50 and 150, as far as rows reach."""
@@ -200,7 +200,7 @@ def measure(
     numbers |= cell.recalls() | cell.faithfulness(neighbors, ranks)
     numbers["recall_15_rows"] = len(cell.sampled)
     if whole_recall:
-        numbers["recall_15"] = float(np.nanmean(recall.astype(np.float64)))
+        numbers["recall_15"] = float(np.nanmean(recall))
         numbers["recall_15_rows"] = int(np.isfinite(recall).sum())
     points = cell.coordinates[sample["row"]].astype(np.float64)
     numbers["triplet_accuracy"], numbers["sample_triplets"] = measures.triplet_accuracy(
@@ -277,7 +277,7 @@ def compute(
     inputs = {name: store.read_record(path)["fingerprint"] for name, path in (("embedding", embedding), ("knn", knn))}
     inputs["high_dimensional"] = store.read_record(sample)["fingerprint"]
     outputs = {
-        points_out: pa.table({"recall": recall}),
+        points_out: pa.table({"recall": recall.astype(np.float32)}),
         neighbors_out: pa.table({"neighbors": store.lists(neighbors)}),
         metrics_out: pa.table(row),
     }

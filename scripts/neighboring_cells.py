@@ -79,7 +79,7 @@ def compute(
             | {f"other_{axis}": keys[second][axis] for axis in AXES}
             | {
                 "along": along,
-                "neighbor_overlap": float(np.nanmean(measures.overlap(near[first], near[second]).astype(np.float64))),
+                "neighbor_overlap": float(np.nanmean(measures.overlap(near[first], near[second]))),
                 "procrustes_disparity": measures.disparity(coordinates[first], coordinates[second]),
             }
         )

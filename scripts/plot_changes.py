@@ -16,6 +16,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from plot_grid import STYLE, save
+from shortlist import with_other_umap_seeds
 from umap_sweep import job, store
 
 # Each panel: its column, its name, what it says, and whether more of it is more change.
@@ -40,7 +41,7 @@ def node_link(
     steps : pandas.DataFrame
         From `scripts/neighboring_cells.py`.
     seeds : pandas.DataFrame or None
-        The rows of `scripts/stability.py`'s table that differ in the UMAP seed alone.
+        Rows of `scripts/stability.py`'s table.
     column : str
         What to draw, of both tables.
     reverse : bool
@@ -120,7 +121,7 @@ def draw(steps: pd.DataFrame, seeds: pd.DataFrame | None, title: str) -> Figure:
     high = float(np.clip(0.85 * cells["n_neighbors"].nunique(), 1.2, 10))
     width, height = 0.65 + 2 * wide + 0.7 + 0.15, 0.75 + 0.45 + high + 0.75
     figure = Figure(figsize=(width, height), facecolor="white")
-    discs = "not known from one seed" if seeds is None else "change with the UMAP seed"
+    discs = "not known from one seed" if seeds is None else "change with the seed"
     figure.text(0.2 / width, 1 - 0.18 / height, title, size=12, va="top")
     figure.text(
         0.2 / width,
@@ -138,7 +139,7 @@ def draw(steps: pd.DataFrame, seeds: pd.DataFrame | None, title: str) -> Figure:
         node_link(axes, cells, steps, seeds, column, reverse)
         means = [f"along {along} {part[column].mean():.2f}" for along, part in steps.groupby("along", sort=False)]
         if seeds is not None:
-            means.append(f"UMAP seed {seeds[column].mean():.2f}")
+            means.append(f"with the seed {seeds[column].mean():.2f}")
         figure.text(left / width, 0.12 / height, "mean: " + " · ".join(means), size=7)
     return figure
 
@@ -165,10 +166,7 @@ def plot_changes(
     dataset : str
         Named in the title.
     """
-    seeds = None if stability is None else store.read(stability).to_pandas()
-    if seeds is not None:
-        alone = seeds[seeds["across"] == "UMAP seed"]
-        seeds = alone if len(alone) else seeds
+    seeds = None if stability is None else with_other_umap_seeds(store.read(stability).to_pandas())
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)

@@ -76,7 +76,7 @@ def plot_instability(
     facts = [
         f"{len(colouring.codes):,} rows",
         f"drawn: k-NN seed {knn_seed}, UMAP seed {seed}",
-        "mean over all pairs of seeds",
+        "mean over all pairs of UMAP seeds",
     ]
     with matplotlib.rc_context():
         matplotlib.rcdefaults()

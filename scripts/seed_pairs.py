@@ -44,16 +44,19 @@ def compare(
         By the names of `COLUMNS`.
     instability : ndarray of float32, shape (n,)
         1 minus the mean share of a point's nearest points that two runs have in common: 0 where they always stay, 1
-        where they never do. NaN for a point that no two runs place.
+        where they never do. Over the pairs whose UMAP seeds differ, because the seed of an exact k-NN changes nothing;
+        over all pairs where there is one UMAP seed. NaN for a point that no two runs place.
     """
     pairs = []
     total, counted = np.zeros(len(coordinates[0])), np.zeros(len(coordinates[0]), dtype=np.int64)
+    one_seed = len({key["seed"] for key in keys}) == 1
     for left, right in itertools.combinations(range(len(keys)), 2):
-        shared = measures.overlap(neighbors[left], neighbors[right]).astype(np.float64)
+        shared = measures.overlap(neighbors[left], neighbors[right])
         placed = np.isfinite(shared)
-        total[placed] += shared[placed]
-        counted += placed
         changed = tuple(keys[left][name] != keys[right][name] for name in ("knn_seed", "seed"))
+        if changed[1] or one_seed:
+            total[placed] += shared[placed]
+            counted += placed
         pairs.append(
             {name: keys[left][name] for name in ("n_neighbors", "min_dist", "knn_k", "knn_seed", "seed")}
             | {f"other_{name}": keys[right][name] for name in ("knn_seed", "seed")}

@@ -19,6 +19,12 @@ CRITERIA = {
 DECIMALS = 3
 
 
+def with_other_umap_seeds(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs of runs whose UMAP seeds differ; all where there is one, so that only the k-NN's differ."""
+    others = pairs[pairs["across"] != "k-NN seed"]
+    return others if len(others) else pairs
+
+
 def criteria(metrics: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataFrame:
     """Return what the cells are compared by: one row for each n_neighbors and min_dist, the mean over their seeds.
 
@@ -38,7 +44,7 @@ def criteria(metrics: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataFr
     """
     table = metrics.groupby(CELL, as_index=False)[["recall_15", "triplet_accuracy"]].mean()
     if stability is not None:
-        overlap = stability.groupby(CELL, as_index=False)["neighbor_overlap"].mean()
+        overlap = with_other_umap_seeds(stability).groupby(CELL, as_index=False)["neighbor_overlap"].mean()
         table = table.merge(overlap, on=CELL, how="left")
     return table.dropna(axis="columns").round(DECIMALS)
 

@@ -70,10 +70,10 @@ def overlap(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of float32, shape (m,)
-        NaN where a point has no neighbour on the left.
+    ndarray of float64, shape (m,)
+        NaN where a point has no neighbour on one of the two sides.
     """
-    share = np.empty(len(left), dtype=np.float32)
+    share = np.empty(len(left), dtype=np.float64)
     for start in range(0, len(left), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
         there = left[block] >= 0
@@ -81,7 +81,8 @@ def overlap(left: np.ndarray, right: np.ndarray) -> np.ndarray:
             (right[block] == left[block, rank, None]).any(axis=1) & there[:, rank] for rank in range(left.shape[1])
         )
         with np.errstate(invalid="ignore"):
-            share[block] = np.divide(found, there.sum(axis=1), dtype=np.float64)
+            share[block] = found / there.sum(axis=1)
+    share[(right < 0).all(axis=1)] = np.nan
     return share
 
 
