@@ -62,6 +62,9 @@ def nearest(tree: cKDTree, points: np.ndarray, rows: np.ndarray, k: int) -> np.n
 def overlap(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return for each point which share of its neighbours on the left is among those on the right.
 
+    Its mean is the recall of neighbours, Q_NX of Lee and Verleysen (2009), Neurocomputing 72, where both sides have as
+    many.
+
     Parameters
     ----------
     left : ndarray of int, shape (m, k)
@@ -185,8 +188,8 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
 def spearman(left_ranks: np.ndarray, right_ranks: np.ndarray) -> float:
     """Return Spearman's rank correlation from average ranks, as `scipy.stats.spearmanr` does; NaN where all are equal.
 
-    Between the distances of pairs of points in the data and in the embedding it is a measure of global structure, used
-    for instance by Becht and others (2019), Nature Biotechnology 37.
+    Between the distances of pairs of points in the data and in the embedding it is a measure of global structure, the
+    CPD of Kobak and Berens (2019), Nature Communications 10.
     """
     left, right = left_ranks - left_ranks.mean(), right_ranks - right_ranks.mean()
     scale = np.sqrt((left @ left) * (right @ right))
