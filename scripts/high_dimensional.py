@@ -1,7 +1,7 @@
 """Rank the data as it lies before any embedding, for the metrics of all cells: no cell enters it.
 
 For all rows, or from a number of them on for a seeded sample, it stores the ranks of all other rows by distance and the
-exact nearest of them. Of pairs of rows, all or as many random ones as the sample has, it stores the ranks of their
+exact nearest of them. Of pairs of rows, all or random ones, it stores the ranks of their
 distances, and of random triplets which side is nearer.
 """
 
@@ -16,6 +16,7 @@ from umap_sweep import job, measures, store
 
 MOST_NEIGHBORS = 150
 TRIPLETS = 100_000
+PAIRS_OF_A_SAMPLED_ROW = 200
 PAIRED_METRICS = {"euclidean", "l2", "manhattan", "l1", "taxicab", "cosine"}  # that scikit-learn computes fast
 BLOCK_ROWS = 128
 BLOCK_PAIRS = 16384
@@ -143,7 +144,7 @@ def distances_of_pairs(
 
 
 def choose_pairs(n_rows: int, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return all pairs of rows where all rows are looked at, else as many random pairs of rows as the sample has.
+    """Return all pairs of rows where all rows are looked at, else random ones, 200 for each row of the sample.
 
     Random pairs of all rows, and not the pairs of a sample: these hang together, and estimate far worse.
 
@@ -156,13 +157,13 @@ def choose_pairs(n_rows: int, rows: np.ndarray, seed: int) -> tuple[np.ndarray, 
 
     Returns
     -------
-    first, second : ndarray of int32, shape (m (m - 1) / 2,)
-        Of all pairs in the order of SciPy's `pdist`.
+    first, second : ndarray of int32, shape (pairs,)
+        All pairs in the order of SciPy's `pdist`.
     """
     if len(rows) == n_rows:
         first, second = np.triu_indices(n_rows, 1)
     else:
-        draw, pairs = np.random.default_rng([seed, 1]), len(rows) * (len(rows) - 1) // 2
+        draw, pairs = np.random.default_rng([seed, 1]), PAIRS_OF_A_SAMPLED_ROW * len(rows)
         first = draw.integers(0, n_rows, pairs)
         second = (first + draw.integers(1, n_rows, pairs)) % n_rows
     return first.astype(np.int32), second.astype(np.int32)

@@ -1,5 +1,6 @@
 """Draw the metrics of all cells: one heatmap a metric over n_neighbors × min_dist, and near against far at the end."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ def trade_off(axes: Axes, table: pd.DataFrame, outlined: set[tuple[int, float]])
                 f"{cell.n_neighbors}, {cell.min_dist:g}", place, (0, 7), textcoords="offset points", ha="center", size=6
             )
     axes.margins(0.15)
+    axes.locator_params(nbins=5)
     axes.set_xlabel("recall at 15", size=7, labelpad=2)
     axes.set_ylabel("triplet accuracy", size=7, labelpad=2)
     axes.tick_params(labelsize=6, length=2)
@@ -133,16 +135,26 @@ def draw(table: pd.DataFrame, outlined: set[tuple[int, float]], title: str, fact
     rows, columns = table["n_neighbors"].nunique(), table["min_dist"].nunique()
     wide, high = max(2.3, min(0.5 * columns, 5)), max(1.5, min(0.38 * rows, 6))
     lines = -(-(len(present) + crossed) // COLUMNS)
-    width, head = COLUMNS * (wide + 0.55) + 0.25, 0.75
+    width = COLUMNS * (wide + 0.6) + 0.25
+    written = textwrap.wrap(" · ".join(fact.replace(" ", "\u00a0") for fact in facts), int(18 * (width - 0.4)))
+    head = 0.6 + 0.14 * len(written)
     height = head + lines * (high + 0.85) + 0.15
     figure = Figure(figsize=(width, height), facecolor="white")
     figure.text(0.2 / width, 1 - 0.2 / height, title, size=12, va="top")
-    figure.text(0.2 / width, 1 - 0.47 / height, " · ".join(facts), size=7, va="top", color=QUIET)
+    figure.text(
+        0.2 / width,
+        1 - 0.47 / height,
+        "\n".join(line.removesuffix(" ·") for line in written),
+        size=7,
+        va="top",
+        color=QUIET,
+        linespacing=1.4,
+    )
     for place, (column, name, meaning, number) in enumerate(
         [*present, *([("", "Near against far", "", "")] * crossed)]
     ):
         line, row = place % COLUMNS, place // COLUMNS
-        left, top = 0.5 + line * (wide + 0.55), head + row * (high + 0.85) + 0.35
+        left, top = 0.6 + line * (wide + 0.6), head + row * (high + 0.85) + 0.35
         axes = figure.add_axes((left / width, 1 - (top + high) / height, wide / width, high / height), label=name)
         figure.text(left / width, 1 - (top - 0.2) / height, name, size=9, va="bottom")
         if not column:
@@ -159,7 +171,7 @@ def draw(table: pd.DataFrame, outlined: set[tuple[int, float]], title: str, fact
         heatmap(axes, table, column, number, outlined)
         figure.text(left / width, 1 - (top - 0.17) / height, meaning, size=6.5, va="top", color=QUIET)
         if line == 0:
-            axes.set_ylabel("n_neighbors", size=7, labelpad=2)
+            axes.set_ylabel("n_neighbors", size=7, labelpad=4)
         axes.set_xlabel("min_dist", size=7, labelpad=1)
     return figure
 

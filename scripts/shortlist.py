@@ -15,8 +15,8 @@ CRITERIA = {
     "triplet_accuracy": "triplets in order",
     "neighbor_overlap": "neighbours that stay under other seeds",
 }
-# Differences smaller than this do not count: they are within the error of the samples.
-DECIMALS = 3
+# To which values are compared: smaller differences are within what another seed changes.
+DECIMALS = 2
 
 
 def with_other_umap_seeds(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -40,13 +40,13 @@ def criteria(metrics: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataFr
     Returns
     -------
     pandas.DataFrame
-        Columns `CELL`, then those of `CRITERIA` that all of the cells have, rounded to three decimals.
+        Columns `CELL`, then those of `CRITERIA` that all of the cells have.
     """
     table = metrics.groupby(CELL, as_index=False)[["recall_15", "triplet_accuracy"]].mean()
     if stability is not None:
         overlap = with_other_umap_seeds(stability).groupby(CELL, as_index=False)["neighbor_overlap"].mean()
         table = table.merge(overlap, on=CELL, how="left")
-    return table.dropna(axis="columns").round(DECIMALS)
+    return table.dropna(axis="columns")
 
 
 def beats(values: np.ndarray) -> np.ndarray:
@@ -75,13 +75,13 @@ def reason(cell: pd.Series, best: pd.Series) -> str:
     Parameters
     ----------
     cell : pandas.Series
-        The criteria of a cell that no other beats.
+        The criteria of a cell that no other beats, rounded.
     best : pandas.Series
         The best value of each criterion.
     """
-    top = [f"{CRITERIA[name]} {cell[name]:.1%}" for name in best.index if cell[name] == best[name]]
+    top = [f"{CRITERIA[name]} {cell[name]:.0%}" for name in best.index if cell[name] == best[name]]
     rest = [
-        f"{CRITERIA[name]} {cell[name]:.1%} (best {best[name]:.1%})" for name in best.index if cell[name] < best[name]
+        f"{CRITERIA[name]} {cell[name]:.0%} (best {best[name]:.0%})" for name in best.index if cell[name] < best[name]
     ]
     if not rest:
         return f"best in everything: {', '.join(top)}"
@@ -105,11 +105,10 @@ def shortlist(metrics: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataF
     judged = [name for name in CRITERIA if name in table]
     if not judged:
         return table.head(0).assign(beats=pd.Series(dtype=np.int64), reason=pd.Series(dtype=str))
-    values = table[judged].to_numpy()
-    wins = beats(values)
-    best = table[judged].max()
+    values = table[judged].round(DECIMALS)
+    wins = beats(values.to_numpy())
     table["beats"] = wins.sum(axis=1)
-    table["reason"] = [reason(cell, best) for _, cell in table[judged].iterrows()]
+    table["reason"] = [reason(cell, values.max()) for _, cell in values.iterrows()]
     return table[~wins.any(axis=0)].reset_index(drop=True)
 
 

@@ -221,7 +221,7 @@ def test_sample_estimates_the_full_value(digits):
     again, _, _ = digits.measure(label=digits.targets, full_up_to=100, sample=500)
     other, _, _ = digits.measure(label=digits.targets, full_up_to=100, sample=500, seed=1)
     assert sampled.equals(again) and not sampled.equals(other)
-    assert sampled.loc[0, ["sample_rows", "sample_pairs"]].tolist() == [500, 500 * 499 / 2]
+    assert sampled.loc[0, ["sample_rows", "sample_pairs"]].tolist() == [500, 500 * 200]
     # Of all rows in any case.
     assert sampled.loc[0, "recall_15"] == full.loc[0, "recall_15"]
     assert sampled.loc[0, "label_accuracy"] == full.loc[0, "label_accuracy"]
@@ -415,7 +415,7 @@ def test_shortlist_holds_what_nothing_beats():
     table = metrics_table(
         (5, 0.0, 0.5, 0.6, 1),
         (15, 0.0, 0.4, 0.7, 1),
-        (30, 0.0, 0.39999, 0.70001, 1),  # no difference that counts
+        (30, 0.0, 0.397, 0.703, 1),  # no difference that counts
         (50, 0.0, 0.4, 0.6, 1),  # beaten by all
         (5, 0.5, 0.45, 0.65, 1),
     )
@@ -423,8 +423,8 @@ def test_shortlist_holds_what_nothing_beats():
     assert found[["n_neighbors", "min_dist"]].to_numpy().tolist() == [[5, 0], [5, 0.5], [15, 0], [30, 0]]
     assert found["beats"].tolist() == [1, 1, 1, 1]
     assert found["reason"].tolist()[:2] == [
-        "best in neighbours kept 50.0%; triplets in order 60.0% (best 70.0%)",
-        "in between: neighbours kept 45.0% (best 50.0%), triplets in order 65.0% (best 70.0%); "
+        "best in neighbours kept 50%; triplets in order 60% (best 70%)",
+        "in between: neighbours kept 45% (best 50%), triplets in order 65% (best 70%); "
         "no cell is as good in all of these",
     ]
 
