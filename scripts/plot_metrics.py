@@ -144,7 +144,7 @@ def draw(table: pd.DataFrame, outlined: set[tuple[int, float]], title: str, fact
     figure.text(
         0.2 / width,
         1 - 0.47 / height,
-        "\n".join(line.removesuffix(" ·") for line in written),
+        "\n".join(line.strip(" ·") for line in written),
         size=7,
         va="top",
         color=QUIET,
