@@ -12,11 +12,15 @@ GIVEN = deepcopy(config)
 configfile: workflow.source_path("config.yaml")
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/knn.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/metrics.smk"
 include: "workflow/rules/verify.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/timing.smk"

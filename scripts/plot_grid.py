@@ -6,7 +6,7 @@ the order of the rows cannot matter. The same input gives the same bytes.
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from umap_sweep import job, store
+from umap_sweep import labels as label_kinds
 from umap_sweep.errors import InputError
 
 # Okabe and Ito's eight, then sixteen chosen one by one, each the farthest in OKLab from white, grey and those before
@@ -37,7 +38,6 @@ OTHER_COLOUR, NO_LABEL_COLOUR, DATA_WITHOUT_LABELS_COLOUR = "#b5b5b5", "#d0d0d0"
 TEXT_COLOUR, SIDE_TEXT_COLOUR, ABSENT_COLOUR, FRAME_COLOUR = "#000000", "#555555", "#999999", "#c0c0c0"
 LEVELS = 256
 LONGEST_NAME = 40
-MOST_NUMBERS_AS_CATEGORIES = 30
 # More points than this are shaded: 12,500 in a panel of 500 pixels or more, fewer in a smaller one.
 POINTS_PER_PIXEL, FULL_PANEL = 0.05, 500
 PALEST = 0.55
@@ -140,6 +140,42 @@ def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
     return Embeddings(cells, labels, widths[0] if len(widths) == 1 else None, dimensions)
 
 
+def align(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
+    """Rotate and reflect an embedding so that it lies like another one of the same points (orthogonal Procrustes).
+
+    Which way up UMAP lays out its points means nothing, and hides what does. Distances are not changed.
+
+    Parameters
+    ----------
+    points, onto : numpy.ndarray
+        float32 of shape (points, 1 or 2), NaN for a point without a place.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of the same shape, around the origin.
+    """
+    both = np.isfinite(points).all(axis=1) & np.isfinite(onto).all(axis=1)
+    if not both.any():
+        return points
+    here, there = (side.astype(np.float64) - side[both].mean(axis=0, dtype=np.float64) for side in (points, onto))
+    # Summed by numpy alone: how BLAS sums depends on the number of threads.
+    left, _, right = np.linalg.svd(np.einsum("ni,nj->ij", here[both], there[both]))
+    return np.einsum("ni,ij->nj", here, left @ right).astype(np.float32)
+
+
+def aligned(
+    cells: Mapping[tuple[int, float], np.ndarray],
+) -> tuple[dict[tuple[int, float], np.ndarray], tuple[int, float]]:
+    """Align all cells onto one in the middle of the grid, and return them with that cell's key."""
+    keys = sorted(cells)
+    rows, columns = (sorted({key[axis] for key in keys}) for axis in (0, 1))
+    middle = rows[(len(rows) - 1) // 2], columns[(len(columns) - 1) // 2]
+    reference = middle if middle in cells else keys[(len(keys) - 1) // 2]
+    onto = cells[reference]
+    return {key: points if key == reference else align(points, onto) for key, points in cells.items()}, reference
+
+
 def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
     """Choose each point's colour.
 
@@ -159,23 +195,13 @@ def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
     """
     if labels is None:
         return Colouring(to_rgba_array([DATA_WITHOUT_LABELS_COLOUR])[:, :3], np.zeros(points, np.int64), [])
-    text = not (pa.types.is_integer(labels.type) or pa.types.is_floating(labels.type))
-    if kind == "numeric" and text:
-        raise InputError(f"plot.label_kind is numeric, but the labels are {labels.type}. Use auto or categorical.")
-    if text or kind == "categorical":
+    if label_kinds.are_categories(labels, kind):
         return _colour_categories(labels)
-    values = labels.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    distinct = np.unique(values[~np.isnan(values)])
-    few_whole = len(distinct) <= MOST_NUMBERS_AS_CATEGORIES and np.array_equal(distinct, np.rint(distinct))
-    if (kind == "auto" and few_whole) or not np.isfinite(distinct).any():
-        return _colour_categories(labels)
-    return _colour_numbers(values)
+    return _colour_numbers(label_kinds.as_numbers(labels))
 
 
 def _colour_categories(labels: pa.Array) -> Colouring:
-    if pa.types.is_floating(labels.type):
-        labels = pc.if_else(pc.is_nan(labels), None, labels)
-    encoded = labels.dictionary_encode()
+    encoded = label_kinds.encode(labels)
     categories, of_point = encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy()
     order = sorted(range(len(categories)), key=lambda category: _natural_order(categories[category]))
     sizes = np.bincount(of_point[of_point >= 0], minlength=len(categories))
@@ -386,7 +412,15 @@ class _Page:
         return self.figure
 
 
-def draw(embeddings: Embeddings, colouring: Colouring, title: str, facts: list[str], side: int, dpi: int) -> Figure:
+def draw(
+    embeddings: Embeddings,
+    colouring: Colouring,
+    title: str,
+    facts: list[str],
+    side: int,
+    dpi: int,
+    codes: Mapping[tuple[int, float], np.ndarray] | None = None,
+) -> Figure:
     """Draw the figure: rows are n_neighbors, columns min_dist, both ascending.
 
     Parameters
@@ -403,6 +437,8 @@ def draw(embeddings: Embeddings, colouring: Colouring, title: str, facts: list[s
         Width and height of a panel, in pixels.
     dpi : int
         Pixels per inch.
+    codes : mapping of (int, float) to numpy.ndarray, optional
+        Takes the place of the colouring's codes, for colours that differ from cell to cell.
 
     Returns
     -------
@@ -443,7 +479,8 @@ def draw(embeddings: Embeddings, colouring: Colouring, title: str, facts: list[s
                 continue
             drawn = np.isfinite(points).all(axis=1)
             if drawn.any():
-                image = picture(points[drawn], replace(colouring, codes=colouring.codes[drawn]), side)
+                of_points = colouring.codes if codes is None else codes[row, column]
+                image = picture(points[drawn], replace(colouring, codes=of_points[drawn]), side)
                 panel.imshow(image, origin="lower", interpolation="none", aspect="auto")
             if missing := int(np.sum(~drawn)):
                 note = f"{missing:,} disconnected {'point' if missing == 1 else 'points'} not drawn"
@@ -455,7 +492,7 @@ def draw(embeddings: Embeddings, colouring: Colouring, title: str, facts: list[s
         _draw_legend(page, colouring)
     if shaded:
         page.y += em // 2
-        mean = "label" if colouring.limits else "colour"
+        mean = "value" if colouring.limits else "colour"
         paler = "" if colouring.limits else " and is paler where they are few"
         page.write_lines(f"A pixel has the mean {mean} of its points{paler}.", 0.85, SIDE_TEXT_COLOUR)
     return page.finish()
@@ -509,6 +546,14 @@ def _draw_entries(page: _Page, colouring: Colouring, room: float) -> None:
     page.y += round(1.5 * em * lines)
 
 
+def save(figure: Figure, paths: Sequence[str | Path], dpi: int) -> None:
+    """Write a figure in the format that each path's ending names. The same figure gives the same bytes."""
+    for path in paths:
+        kind = Path(path).suffix[1:]
+        with store.appearing(path) as temporary:
+            figure.savefig(temporary, format=kind, dpi=dpi, metadata=METADATA[kind])
+
+
 def plot_grid(
     sweep: str | Path,
     png: str | Path,
@@ -540,11 +585,15 @@ def plot_grid(
         Where the table cannot be read or holds no such cell, or the labels are not of the kind configured.
     """
     embeddings = read_embeddings(sweep, knn_seed, seed)
+    cells, reference = aligned(embeddings.cells)
+    embeddings = replace(embeddings, cells=cells)
     points = len(next(iter(embeddings.cells.values())))
     colouring = colour_points(embeddings.labels, plot["label_kind"], points)
     width = f"k = {embeddings.knn_k}" if embeddings.knn_k else "k = n_neighbors"
     knn = f"k-NN with {width} and seed {knn_seed}"
     facts = [f"{points:,} rows", f"{metric} metric", knn, f"UMAP seed {seed}"]
+    if len(cells) > 1:
+        facts.append(f"rotated and reflected onto n_neighbors {reference[0]}, min_dist {reference[1]:g}")
     if embeddings.dimensions > 2:
         facts.append(f"first 2 of {embeddings.dimensions} dimensions")
     if embeddings.dimensions == 1:
@@ -554,10 +603,7 @@ def plot_grid(
         matplotlib.rcParams.update(STYLE)
         side = max(1, round(plot["panel_size"] * plot["dpi"]))
         figure = draw(embeddings, colouring, f"UMAP of {dataset}", facts, side, plot["dpi"])
-        for path in (png, vector):
-            kind = Path(path).suffix[1:]
-            with store.appearing(path) as temporary:
-                figure.savefig(temporary, format=kind, dpi=plot["dpi"], metadata=METADATA[kind])
+        save(figure, (png, vector), plot["dpi"])
 
 
 if "snakemake" in globals():

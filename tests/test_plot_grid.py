@@ -324,3 +324,26 @@ def test_wrong_input_is_explained(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         plot(tmp_path / "damaged.parquet", tmp_path)
     assert not list(tmp_path.glob("grid.*"))
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_panels_are_turned_onto_one_of_them_and_not_stretched(dimensions: int) -> None:
+    onto = np.random.default_rng(0).normal(size=(200, dimensions)).astype(np.float32) * np.float32(3)
+    turn = np.float32([[-1]]) if dimensions == 1 else np.float32([[0.6, -0.8], [-0.8, -0.6]])  # with a reflection
+    points = (onto @ turn) * np.float32(0.5) + np.float32(7)
+    points[:3] = np.nan
+    cells, reference = plot_grid.aligned({(5, 0.1): points, (15, 0.1): onto, (50, 0.1): onto})
+    assert reference == (15, 0.1) and cells[reference] is onto
+    shown = cells[5, 0.1]
+    assert np.isnan(shown[:3]).all() and np.isfinite(shown[3:]).all()
+    np.testing.assert_allclose(shown[3:] * 2, onto[3:] - onto[3:].mean(axis=0), atol=1e-4)
+
+
+def test_a_turned_cell_is_drawn_as_the_one_it_is_turned_onto() -> None:
+    points, labels = cloud(MANY), np.arange(MANY) % 4
+    turned = np.stack([-points[:, 1], points[:, 0]], axis=1)
+    cells, _ = plot_grid.aligned({(5, 0.1): points, (15, 0.1): turned})
+    first, second = (plot_grid.shade(cell, colouring(labels), SIDE).astype(int) for cell in cells.values())
+    # But for points on the border of two pixels.
+    assert (np.abs(first - second).max(axis=-1) > 30).mean() < 0.02
+    assert (np.abs(first - plot_grid.shade(turned, colouring(labels), SIDE)).max(axis=-1) > 30).mean() > 0.2

@@ -25,6 +25,15 @@ IRIS = {
 }
 CELL = "results/iris/embeddings/metric=euclidean/knn_k=20/knn_seed=10/knn_jobs=1"
 
+# What is made anew whenever there is another cell.
+COMPARED = dict.fromkeys(
+    [
+        *("sweep", "metrics", "neighboring_cells", "shortlist", "plot_grid", "plot_metrics", "plot_changes"),
+        "all",
+    ],
+    1,
+)
+
 
 def iris(**sections: dict) -> dict:
     """Return the small sweep's configuration with some keys of its sections replaced."""
@@ -132,44 +141,34 @@ class TestFinishedSweep:
             ({}, {}),
             (
                 {"grid": {"n_neighbors": [5], "min_dist": [0.0, 0.5, 0.25]}},
-                {"embedding": 1, "sweep": 1, "manifest": 1, "plot_grid": 1, "all": 1},
+                {"embedding": 1, "cell_metrics": 1, "manifest": 1, **COMPARED},
             ),
             (
                 {"grid": {"n_neighbors": [5, 20, 12]}},
-                {
-                    "graph": 1,
-                    "initial_layout": 1,
-                    "embedding": 2,
-                    "sweep": 1,
-                    "manifest": 1,
-                    "plot_grid": 1,
-                    "all": 1,
-                },
+                {"graph": 1, "initial_layout": 1, "embedding": 2, "cell_metrics": 2, "manifest": 1, **COMPARED},
             ),
-            ({"plot": {"dpi": 100}}, {"plot_grid": 1, "all": 1}),
+            ({"plot": {"dpi": 100}}, {"plot_grid": 1, "plot_metrics": 1, "plot_changes": 1, "all": 1}),
+            (
+                {"metrics": {"seed": 1}},
+                {"high_dimensional": 1, "cell_metrics": 4}
+                | {name: 1 for name in COMPARED if name not in ("sweep", "plot_grid")},
+            ),
             (
                 {"grid": {"seed": [10, 11]}},
-                {"initial_layout": 2, "embedding": 4, "sweep": 1, "manifest": 1, "plot_grid": 2, "all": 1},
+                {"initial_layout": 2, "embedding": 4, "cell_metrics": 4, "manifest": 1, **COMPARED, "plot_grid": 2}
+                | {"seed_pairs": 4, "stability": 1, "plot_stability": 1, "plot_instability": 1},
             ),
             (
                 {"umap": {"repulsion_strength": 2.0}},
-                {"embedding": 4, "sweep": 1, "manifest": 1, "plot_grid": 1, "all": 1},
+                {"embedding": 4, "cell_metrics": 4, "manifest": 1, **COMPARED},
             ),
             (
                 {"cpu": "x86-64-v2"},
-                {
-                    "knn": 1,
-                    "graph": 2,
-                    "initial_layout": 2,
-                    "embedding": 4,
-                    "sweep": 1,
-                    "manifest": 1,
-                    "plot_grid": 1,
-                    "all": 1,
-                },
+                {"knn": 1, "high_dimensional": 1, "graph": 2, "initial_layout": 2, "embedding": 4}
+                | {"cell_metrics": 4, "manifest": 1, **COMPARED},
             ),
         ],
-        ids=["nothing", "min_dist", "n_neighbors", "plot", "seed", "repulsion", "cpu"],
+        ids=["nothing", "min_dist", "n_neighbors", "plot", "metrics", "seed", "repulsion", "cpu"],
     )
     def test_a_change_runs_what_hangs_below_it_and_no_more(self, finished, sections, jobs):
         folder, _ = finished
@@ -195,7 +194,9 @@ def test_further_axes_and_parameters(tmp_path):
     assert cells == {(5, 0.1, 1, 10): 150, (7, 0.3, 2, 11): 150, (7, 0.3, 1, 11): 150}
     assert np.isfinite(frame[["umap_1", "umap_2", "umap_3"]].to_numpy()).all()
     plots = {path.name for path in (tmp_path / "results/iris/plots").glob("*.png")}
-    assert plots == {"grid.png", "grid_knn_seed=11_seed=2.png", "grid_knn_seed=11_seed=1.png"}
+    grids = {"grid.png", "grid_knn_seed=11_seed=2.png", "grid_knn_seed=11_seed=1.png"}
+    # Only one n_neighbors and min_dist has several seeds, and no two cells are next to each other.
+    assert plots == {*grids, "metrics.png", "stability.png", "instability.png"}
 
 
 def assert_refused(run: Run, folder, *said: str) -> None:

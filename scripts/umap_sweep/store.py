@@ -39,7 +39,7 @@ def fingerprint(table: pa.Table, **also: Any) -> str:
     Parameters
     ----------
     table : pyarrow.Table
-        Columns of integers, floats, booleans or strings, or fixed-size lists of numbers.
+        Columns of integers, floats, booleans or strings, fixed-size lists of numbers, or binary values of one size.
     **also
         Values outside the table that belong to it; anything JSON can hold.
 
@@ -78,6 +78,8 @@ def _value_bytes(chunk: pa.Array) -> Iterator[memoryview | bytes]:
         chunk = chunk.fill_null("" if _is_text(kind) else 0)
     if pa.types.is_fixed_size_list(kind):
         yield _buffer(chunk.flatten().to_numpy())
+    elif pa.types.is_fixed_size_binary(kind):
+        yield b"".join(chunk.to_pylist())
     elif _is_text(kind):
         # Each value's length goes before its bytes, so that ("ab", "c") and ("a", "bc") differ.
         for value in chunk.to_pylist():
@@ -176,7 +178,11 @@ def appearing(path: str | Path) -> Iterator[Path]:
 
 
 def write(
-    path: str | Path, table: pa.Table, record: Mapping[str, Any], dictionary: Sequence[str] | bool = False
+    path: str | Path,
+    table: pa.Table,
+    record: Mapping[str, Any],
+    dictionary: Sequence[str] | bool = False,
+    group_rows: int | None = None,
 ) -> None:
     """Write a table with its record, whole or not at all.
 
@@ -190,10 +196,26 @@ def write(
         From `make_record`.
     dictionary : sequence of str or bool, default False
         Columns worth dictionary encoding: those with few distinct values.
+    group_rows : int, optional
+        Rows that `read_in_groups` yields at one time.
     """
     metadata = {**(table.schema.metadata or {}), RECORD: json.dumps(record, sort_keys=True).encode()}
     with appearing(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, use_dictionary=dictionary, **WRITE_OPTIONS)
+        pq.write_table(
+            table.replace_schema_metadata(metadata),
+            temporary,
+            use_dictionary=dictionary,
+            row_group_size=group_rows,
+            **WRITE_OPTIONS,
+        )
+
+
+def write_csv(path: str | Path, table: pa.Table) -> None:
+    """Write a table as CSV, for people and for the report, whole or not at all."""
+    import pyarrow.csv
+
+    with appearing(path) as temporary:
+        pyarrow.csv.write_csv(table, temporary)
 
 
 def read(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -222,6 +244,43 @@ def read_rows(path: str | Path) -> pa.Table:
 def matrix(table: pa.Table, prefix: str) -> np.ndarray:
     """Return the columns whose names begin with `prefix`, in their order, as an array of shape (n, columns)."""
     return np.stack([table.column(name).to_numpy() for name in table.column_names if name.startswith(prefix)], axis=1)
+
+
+def lists(array: np.ndarray) -> pa.FixedSizeListArray:
+    """Return an array of shape (n, k) as a column of n lists of one length."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])
+
+
+def from_lists(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column made by `lists` as an array of shape (n, k)."""
+    return column.combine_chunks().flatten().to_numpy().reshape(len(column), column.type.list_size)
+
+
+def binary_rows(array: np.ndarray) -> pa.FixedSizeBinaryArray:
+    """Return an array of shape (n, k) as a column of n binary values, which reads faster than wide lists do."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    kind = pa.binary(little.itemsize * little.shape[1])
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(little), [None, pa.py_buffer(little)])
+
+
+def read_binary_rows(path: str | Path, column: str, dtype: str) -> Iterator[np.ndarray]:
+    """Yield a column made by `binary_rows`, one group of rows after the other, as it was written.
+
+    Yields
+    ------
+    ndarray of `dtype`, shape (rows of the group, k)
+        Read-only.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    with _explaining_damage(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+        for group in range(file.num_row_groups):
+            values = file.read_row_group(group, [column]).column(0).combine_chunks()
+            yield np.frombuffer(values.buffers()[1], dtype).reshape(len(values), -1)
 
 
 def read_features(path: str | Path) -> np.ndarray:

@@ -38,7 +38,12 @@ rule plot_claims:
         first="results/{dataset}/claims/first.parquet",
         again="results/{dataset}/claims/again.parquet",
     output:
-        png="results/{dataset}/plots/claims.png",
+        png=report(
+            "results/{dataset}/plots/claims.png",
+            caption="../report/claims.rst",
+            category="Reproducibility",
+            labels={"figure": "claims", "dataset": "{dataset}"},
+        ),
         vector=f"results/{{dataset}}/plots/claims.{SETTINGS['plot']['vector_format']}",
     log:
         "results/{dataset}/logs/plots/claims.log",

@@ -1,3 +1,4 @@
+import csv
 import os
 import sys
 from pathlib import Path
@@ -37,6 +38,15 @@ INITIAL_LAYOUT_FOLDER = (
 )
 INITIAL_LAYOUT_FILE = f"{INITIAL_LAYOUT_FOLDER}/initial_layout.parquet"
 EMBEDDING_FILE = f"results/{{dataset}}/embeddings/{CELLS.wildcard_pattern}/embedding.parquet"
+HIGH_DIMENSIONAL_FOLDER = "results/{dataset}/high_dimensional/metric={metric}"
+POINTS_FILE = f"results/{{dataset}}/points/{CELLS.wildcard_pattern}/points.parquet"
+NEIGHBORS_FILE = f"results/{{dataset}}/neighbors/{CELLS.wildcard_pattern}/neighbors.parquet"
+# What the seeds of one n_neighbors and min_dist share.
+SEEDS = "metric={metric}/knn_k={knn_k}/knn_jobs={knn_jobs}/n_neighbors={n_neighbors}/min_dist={min_dist}"
+STABILITY_FILE = f"results/{{dataset}}/stability/{SEEDS}/points.parquet"
+SEED_PAIRS_FILE = f"results/{{dataset}}/seed_pairs/{SEEDS}/pairs.parquet"
+CELL_METRICS_FILE = f"results/{{dataset}}/metrics/{CELLS.wildcard_pattern}/metrics.parquet"
+EMBEDDING_BENCHMARK = f"results/{{dataset}}/benchmarks/embeddings/{CELLS.wildcard_pattern}.tsv"
 STAGE_FILES = [
     DATA_FILE,
     KNN_FILE,
@@ -103,6 +113,54 @@ def embeddings(wildcards):
     return of_cells(EMBEDDING_FILE, CELLS.dataframe)
 
 
+def neighbors(wildcards):
+    return of_cells(NEIGHBORS_FILE, CELLS.dataframe)
+
+
+def seeds_of(wildcards):
+    """The cells of one n_neighbors and min_dist, which differ in their seeds."""
+    cells = CELLS.dataframe.astype(str)
+    return CELLS.dataframe[
+        (cells["knn_k"] == wildcards.knn_k)
+        & (cells["n_neighbors"] == wildcards.n_neighbors)
+        & (cells["min_dist"] == wildcards.min_dist)
+    ]
+
+
+def embeddings_of_seeds(wildcards):
+    return of_cells(EMBEDDING_FILE, seeds_of(wildcards))
+
+
+def neighbors_of_seeds(wildcards):
+    return of_cells(NEIGHBORS_FILE, seeds_of(wildcards))
+
+
+def keys_of_seeds(wildcards):
+    return [cell_key(cell) for cell in seeds_of(wildcards).to_dict("records")]
+
+
+def cells_with_seeds():
+    """The cells of every n_neighbors and min_dist that has several seeds."""
+    return CELLS.dataframe[CELLS.dataframe.duplicated(["knn_k", "n_neighbors", "min_dist"], keep=False)]
+
+
+def has_neighboring_cells():
+    cells = CELLS.dataframe
+    return any(cells.duplicated(["knn_seed", "seed", axis]).any() for axis in ("n_neighbors", "min_dist"))
+
+
+def seed_pairs(wildcards):
+    return of_cells(SEED_PAIRS_FILE, cells_with_seeds())
+
+
+def cell_metrics(wildcards):
+    return of_cells(CELL_METRICS_FILE, CELLS.dataframe)
+
+
+def embedding_benchmarks(wildcards):
+    return of_cells(EMBEDDING_BENCHMARK, CELLS.dataframe)
+
+
 def all_stages(wildcards):
     return [path for pattern in STAGE_FILES for path in of_cells(pattern, CELLS.dataframe)]
 
@@ -144,12 +202,59 @@ def figure_seed(wildcards):
     return int(figures()[wildcards.figure][1])
 
 
+def comparisons():
+    """The tables that compare cells, as far as the grid has what they compare."""
+    folder = f"results/{DATASET}"
+    tables = {"metrics": f"{folder}/metrics.parquet"}
+    if has_neighboring_cells():
+        tables["neighboring_cells"] = f"{folder}/neighboring_cells.parquet"
+    if len(cells_with_seeds()):
+        tables["stability"] = f"{folder}/stability.parquet"
+    return tables
+
+
+def compared(wildcards):
+    """What the short list is made from."""
+    return {name: path for name, path in comparisons().items() if name != "neighboring_cells"}
+
+
+def changes(wildcards):
+    """What the figure of the changes is made from."""
+    return {name: path for name, path in comparisons().items() if name != "metrics"}
+
+
+def stability_points(wildcards):
+    return of_cells(STABILITY_FILE, cells_with_seeds())
+
+
+def cells_with_stability():
+    """n_neighbors and min_dist of each of `stability_points`."""
+    columns = ["metric", "knn_k", "knn_jobs", "n_neighbors", "min_dist"]
+    cells = cells_with_seeds()[columns].drop_duplicates()
+    return list(zip(cells["n_neighbors"].tolist(), cells["min_dist"].tolist()))
+
+
+def seeds_drawn():
+    """The k-NN seed and the UMAP seed that most cells with several seeds have; of these the first."""
+    pairs = cells_with_seeds().groupby(["knn_seed", "seed"], sort=False).size()
+    return tuple(map(int, pairs.idxmax())) if len(pairs) else (None, None)
+
+
+def comparing_figures():
+    """The figures that compare cells, as far as the grid has what they compare."""
+    figures = {"metrics": "metrics", "neighboring_cells": "changes", "stability": "stability"}
+    names = [figure for table, figure in figures.items() if table in comparisons()]
+    return [*names, *(["instability"] if "stability" in names else [])]
+
+
 def targets(wildcards):
     folder = f"results/{DATASET}"
     return [
         f"{folder}/sweep.parquet",
         f"{folder}/manifest.json",
-        *(f"{folder}/plots/{name}.png" for name in figures()),
+        *comparisons().values(),
+        f"{folder}/shortlist.parquet",
+        *(f"{folder}/plots/{name}.png" for name in (*figures(), *comparing_figures())),
     ]
 
 
@@ -164,5 +269,11 @@ def timing_arms(wildcards):
 
 def say_where_to_look():
     folder = Path("results") / DATASET
+    # After other targets it would hide what they have to say.
+    if set(workflow.dag_settings.targets) <= {"all"} and (folder / "shortlist.csv").exists():
+        print("Cells that no other beats:")
+        with (folder / "shortlist.csv").open(newline="", encoding="utf-8") as file:
+            for cell in csv.DictReader(file):
+                print(f"  n_neighbors {cell['n_neighbors']}, min_dist {cell['min_dist']}: {cell['reason']}")
     if (folder / "plots" / "grid.png").exists():
         print(f"Look at {folder}/plots/grid.png, read {folder}/sweep.parquet.")

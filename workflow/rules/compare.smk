@@ -34,7 +34,12 @@ rule plot_grid:
     input:
         sweep="results/{dataset}/sweep.parquet",
     output:
-        png="results/{dataset}/plots/{figure}.png",
+        png=report(
+            "results/{dataset}/plots/{figure}.png",
+            caption="../report/grid.rst",
+            category="Embeddings",
+            labels={"figure": "{figure}", "dataset": "{dataset}"},
+        ),
         vector=f"results/{{dataset}}/plots/{{figure}}.{SETTINGS['plot']['vector_format']}",
     log:
         "results/{dataset}/logs/plots/{figure}.log",

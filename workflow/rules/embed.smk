@@ -53,7 +53,7 @@ rule embedding:
     log:
         f"results/{{dataset}}/logs/embeddings/{CELLS.wildcard_pattern}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/embeddings/{CELLS.wildcard_pattern}.tsv"
+        EMBEDDING_BENCHMARK
     priority: 10
     conda:
         "../../envs/umap-sweep.yaml"

@@ -1,0 +1,104 @@
+"""Draw the grid once more, each point coloured by how much it changes its neighbours between seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import to_rgba_array
+from plot_grid import LEVELS, NO_LABEL_COLOUR, STYLE, Colouring, aligned, draw, read_embeddings, save
+from umap_sweep import job, store
+
+TITLE = "instability: share of a point's 15 nearest points that another seed exchanges"
+
+
+def colour_shares(
+    shares: Mapping[tuple[int, float], np.ndarray],
+) -> tuple[Colouring, dict[tuple[int, float], np.ndarray]]:
+    """Choose colours for numbers from 0 to 1.
+
+    Parameters
+    ----------
+    shares : mapping of (int, float) to numpy.ndarray
+        By cell, one number a point; NaN where there is none.
+
+    Returns
+    -------
+    colouring : Colouring
+        With one scale for all cells, and the codes of the first.
+    codes : dict of (int, float) to numpy.ndarray
+        By cell.
+    """
+    palette = np.vstack([matplotlib.colormaps["viridis"](np.arange(LEVELS)), to_rgba_array(NO_LABEL_COLOUR)])[:, :3]
+    codes = {
+        cell: np.where(np.isfinite(values), np.rint(np.nan_to_num(values) * (LEVELS - 1)), LEVELS).astype(np.int64)
+        for cell, values in shares.items()
+    }
+    return Colouring(palette, next(iter(codes.values())), [], TITLE, (0.0, 1.0)), codes
+
+
+def plot_instability(
+    sweep: str | Path,
+    points: Sequence[str | Path],
+    keys: Sequence[tuple[int, float]],
+    png: str | Path,
+    vector: str | Path,
+    plot: Mapping[str, Any],
+    dataset: str,
+    knn_seed: int,
+    seed: int,
+) -> None:
+    """Draw the cells of one k-NN seed and one UMAP seed that other seeds were tried for.
+
+    Parameters
+    ----------
+    sweep : path
+        The sweep's table.
+    points : sequence of path
+        From `scripts/seed_pairs.py`.
+    keys : sequence of (int, float)
+        n_neighbors and min_dist of each of them.
+    png, vector : path
+    plot : mapping
+        The configuration's section `plot`: panel_size and dpi.
+    dataset : str
+        Named in the title.
+    knn_seed, seed : int
+        Whose embeddings are drawn.
+    """
+    embeddings = read_embeddings(sweep, knn_seed, seed)
+    shares = {key: store.read(path).column("instability").to_numpy() for key, path in zip(keys, points, strict=True)}
+    cells, _ = aligned({key: cell for key, cell in embeddings.cells.items() if key in shares})
+    embeddings = replace(embeddings, cells=cells)
+    colouring, codes = colour_shares({key: shares[key] for key in cells})
+    facts = [
+        f"{len(colouring.codes):,} rows",
+        f"drawn: k-NN seed {knn_seed}, UMAP seed {seed}",
+        "mean over all pairs of UMAP seeds",
+    ]
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        side = max(1, round(plot["panel_size"] * plot["dpi"]))
+        figure = draw(
+            embeddings, colouring, f"Which points of {dataset} move with the seed", facts, side, plot["dpi"], codes
+        )
+        save(figure, (png, vector), plot["dpi"])
+
+
+if "snakemake" in globals():
+    snakemake = globals()["snakemake"]
+    with job.running(snakemake.log[0]):
+        plot_instability(
+            snakemake.input.sweep,
+            snakemake.input.points,
+            snakemake.params.cells,
+            snakemake.output.png,
+            snakemake.output.vector,
+            snakemake.params.plot,
+            snakemake.params.dataset,
+            snakemake.params.knn_seed,
+            snakemake.params.seed,
+        )

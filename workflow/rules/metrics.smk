@@ -1,0 +1,256 @@
+rule high_dimensional:
+    input:
+        data=DATA_FILE,
+    output:
+        sample=f"{HIGH_DIMENSIONAL_FOLDER}/sample.parquet",
+        ranks=f"{HIGH_DIMENSIONAL_FOLDER}/ranks.parquet",
+        pairs=f"{HIGH_DIMENSIONAL_FOLDER}/pairs.parquet",
+        triplets=f"{HIGH_DIMENSIONAL_FOLDER}/triplets.parquet",
+    log:
+        "results/{dataset}/logs/high_dimensional/metric={metric}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/high_dimensional/metric={metric}.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        metrics=SETTINGS["metrics"],
+        metric_kwds=SETTINGS["umap"]["metric_kwds"],
+        cpu=SETTINGS["cpu"],
+    script:
+        "../../scripts/high_dimensional.py"
+
+
+rule cell_metrics:
+    input:
+        embedding=EMBEDDING_FILE,
+        knn=KNN_FILE,
+        sample=f"{HIGH_DIMENSIONAL_FOLDER}/sample.parquet",
+        ranks=f"{HIGH_DIMENSIONAL_FOLDER}/ranks.parquet",
+        pairs=f"{HIGH_DIMENSIONAL_FOLDER}/pairs.parquet",
+        triplets=f"{HIGH_DIMENSIONAL_FOLDER}/triplets.parquet",
+    output:
+        points=POINTS_FILE,
+        neighbors=NEIGHBORS_FILE,
+        metrics=CELL_METRICS_FILE,
+    log:
+        f"results/{{dataset}}/logs/metrics/{CELLS.wildcard_pattern}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/metrics/{CELLS.wildcard_pattern}.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        key=embedding_key,
+        label_kind=SETTINGS["plot"]["label_kind"],
+    script:
+        "../../scripts/cell_metrics.py"
+
+
+# Seconds and memory come from Snakemake's own measurement of each layout's job.
+rule metrics:
+    input:
+        metrics=cell_metrics,
+        benchmarks=embedding_benchmarks,
+    output:
+        parquet="results/{dataset}/metrics.parquet",
+        csv=report(
+            "results/{dataset}/metrics.csv",
+            caption="../report/metrics_table.rst",
+            category="Which cell",
+            labels={"table": "metrics", "dataset": "{dataset}"},
+        ),
+    log:
+        "results/{dataset}/logs/metrics.log",
+    benchmark:
+        "results/{dataset}/benchmarks/metrics.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        cell_keys=embedding_keys,
+    script:
+        "../../scripts/metrics.py"
+
+
+rule neighboring_cells:
+    input:
+        embeddings=embeddings,
+        neighbors=neighbors,
+    output:
+        parquet="results/{dataset}/neighboring_cells.parquet",
+        csv=report(
+            "results/{dataset}/neighboring_cells.csv",
+            caption="../report/changes_table.rst",
+            category="Stability",
+            labels={"table": "from cell to cell", "dataset": "{dataset}"},
+        ),
+    log:
+        "results/{dataset}/logs/neighboring_cells.log",
+    benchmark:
+        "results/{dataset}/benchmarks/neighboring_cells.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        cell_keys=embedding_keys,
+    script:
+        "../../scripts/neighboring_cells.py"
+
+
+rule seed_pairs:
+    input:
+        embeddings=embeddings_of_seeds,
+        neighbors=neighbors_of_seeds,
+    output:
+        points=STABILITY_FILE,
+        pairs=SEED_PAIRS_FILE,
+    log:
+        f"results/{{dataset}}/logs/seed_pairs/{SEEDS}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/seed_pairs/{SEEDS}.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        cell_keys=keys_of_seeds,
+    script:
+        "../../scripts/seed_pairs.py"
+
+
+rule stability:
+    input:
+        seed_pairs,
+    output:
+        parquet="results/{dataset}/stability.parquet",
+        csv=report(
+            "results/{dataset}/stability.csv",
+            caption="../report/stability_table.rst",
+            category="Stability",
+            labels={"table": "from seed to seed", "dataset": "{dataset}"},
+        ),
+    log:
+        "results/{dataset}/logs/stability.log",
+    benchmark:
+        "results/{dataset}/benchmarks/stability.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    script:
+        "../../scripts/stability.py"
+
+
+rule shortlist:
+    input:
+        unpack(compared),
+    output:
+        parquet="results/{dataset}/shortlist.parquet",
+        csv=report(
+            "results/{dataset}/shortlist.csv",
+            caption="../report/shortlist.rst",
+            category="Which cell",
+            labels={"table": "short list", "dataset": "{dataset}"},
+        ),
+    log:
+        "results/{dataset}/logs/shortlist.log",
+    benchmark:
+        "results/{dataset}/benchmarks/shortlist.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    script:
+        "../../scripts/shortlist.py"
+
+
+rule plot_metrics:
+    input:
+        metrics="results/{dataset}/metrics.parquet",
+        shortlist="results/{dataset}/shortlist.parquet",
+    output:
+        png=report(
+            "results/{dataset}/plots/metrics.png",
+            caption="../report/metrics.rst",
+            category="Which cell",
+            labels={"figure": "metrics", "dataset": "{dataset}"},
+        ),
+        vector=f"results/{{dataset}}/plots/metrics.{SETTINGS['plot']['vector_format']}",
+    log:
+        "results/{dataset}/logs/plots/metrics.log",
+    benchmark:
+        "results/{dataset}/benchmarks/plots/metrics.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        plot=SETTINGS["plot"],
+        dataset="{dataset}",
+    script:
+        "../../scripts/plot_metrics.py"
+
+
+rule plot_changes:
+    input:
+        unpack(changes),
+    output:
+        png=report(
+            "results/{dataset}/plots/changes.png",
+            caption="../report/changes.rst",
+            category="Stability",
+            labels={"figure": "from cell to cell", "dataset": "{dataset}"},
+        ),
+        vector=f"results/{{dataset}}/plots/changes.{SETTINGS['plot']['vector_format']}",
+    log:
+        "results/{dataset}/logs/plots/changes.log",
+    benchmark:
+        "results/{dataset}/benchmarks/plots/changes.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        plot=SETTINGS["plot"],
+        dataset="{dataset}",
+    script:
+        "../../scripts/plot_changes.py"
+
+
+rule plot_stability:
+    input:
+        stability="results/{dataset}/stability.parquet",
+    output:
+        png=report(
+            "results/{dataset}/plots/stability.png",
+            caption="../report/stability.rst",
+            category="Stability",
+            labels={"figure": "from seed to seed", "dataset": "{dataset}"},
+        ),
+        vector=f"results/{{dataset}}/plots/stability.{SETTINGS['plot']['vector_format']}",
+    log:
+        "results/{dataset}/logs/plots/stability.log",
+    benchmark:
+        "results/{dataset}/benchmarks/plots/stability.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        plot=SETTINGS["plot"],
+        dataset="{dataset}",
+    script:
+        "../../scripts/plot_stability.py"
+
+
+rule plot_instability:
+    input:
+        sweep="results/{dataset}/sweep.parquet",
+        points=stability_points,
+    output:
+        png=report(
+            "results/{dataset}/plots/instability.png",
+            caption="../report/instability.rst",
+            category="Stability",
+            labels={"figure": "which points move", "dataset": "{dataset}"},
+        ),
+        vector=f"results/{{dataset}}/plots/instability.{SETTINGS['plot']['vector_format']}",
+    log:
+        "results/{dataset}/logs/plots/instability.log",
+    benchmark:
+        "results/{dataset}/benchmarks/plots/instability.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    params:
+        plot=SETTINGS["plot"],
+        dataset="{dataset}",
+        cells=cells_with_stability(),
+        knn_seed=seeds_drawn()[0],
+        seed=seeds_drawn()[1],
+    script:
+        "../../scripts/plot_instability.py"
