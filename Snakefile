@@ -17,6 +17,7 @@ include: "workflow/rules/fetch.smk"
 include: "workflow/rules/knn.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/atlas.smk"
 include: "workflow/rules/verify.smk"
 include: "workflow/rules/claims.smk"
 

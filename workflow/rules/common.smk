@@ -142,12 +142,36 @@ def figure_seed(wildcards):
     return int(figures()[wildcards.figure][1])
 
 
+def widest_knn(wildcards):
+    """The k-NN whose neighbours the atlas shows: the widest, and the first seed of several."""
+    return of_cells(KNN_FILE, CELLS.dataframe.nlargest(1, "knn_k"))[0]
+
+
+def comparisons(wildcards):
+    """What the atlas shows of the cells beside their points, where rules make it: it does without any of it."""
+    return {}
+
+
+def copied_settings():
+    """The configuration of every cell apart from its grid, for the atlas to hand out; defaults of `umap` are left out."""
+    defaults = configuration.complete({**config, "umap": {}}, GIVEN)["umap"]
+    umap = {name: value for name, value in SETTINGS["umap"].items() if value != defaults[name]}
+    return {
+        "dataset": DATASET,
+        "datasets": {DATASET: SETTINGS["datasets"][DATASET]},
+        "knn": SETTINGS["knn"],
+        **({"umap": umap} if umap else {}),
+        **HELD,
+    }
+
+
 def targets(wildcards):
     folder = f"results/{DATASET}"
     return [
         f"{folder}/sweep.parquet",
         f"{folder}/manifest.json",
         *(f"{folder}/plots/{name}.png" for name in figures()),
+        f"{folder}/atlas.html",
     ]
 
 
@@ -155,3 +179,5 @@ def say_where_to_look():
     folder = Path("results") / DATASET
     if (folder / "plots" / "grid.png").exists():
         print(f"Look at {folder}/plots/grid.png, read {folder}/sweep.parquet.")
+    if (folder / "atlas.html").exists():
+        print(f"Explore {(folder / 'atlas.html').resolve().as_uri()}")
