@@ -7,6 +7,8 @@ const MISSING = 255; // level of a point without a value
 const PICK_RADIUS = 14; // how near to a point one must be to point at it, in pixels
 const MOST_CORNERS = 96; // of a lasso, so that it fits into the address
 const MOST_ZOOM = 400;
+const STILL = 160; // milliseconds after which a movement has ended
+const LEAST_MOVING = 8000; // points that a movement shows at least
 
 // Light: those of the figures (Okabe and Ito's eight, then sixteen, each the farthest in OKLab from those before it under
 // normal vision, deuteranopia and protanopia). Dark: lighter ones of
@@ -365,10 +367,15 @@ let colours = {}; // of the present theme
 const panels = []; // {row, column, button, points, marks, cell}
 const waiting = new Set(); // panels to draw
 let largeWaits = false;
-let marksWait = false;
+let marksWait = false; // the large picture's rings
+let smallMarksWait = false; // those of the panels
 let frameAsked = false;
 let side = 0; // of the large picture, in CSS pixels
 let density = 1; // device pixels in a CSS pixel
+let movedAt = -Infinity; // when the view last changed
+let framedAt = 0; // when the last frame of a movement was drawn
+let movingPoints = count; // how many points a movement shows
+let settleTimer = 0;
 let hovered = -1;
 let drawing = null; // the lasso or box being drawn: [[x, y], …] in CSS pixels
 
@@ -411,6 +418,7 @@ function updateColours() {
   showLegend();
   showHeatmap();
   redraw();
+  redrawMarks();
 }
 
 function redraw() {
@@ -420,23 +428,48 @@ function redraw() {
 
 function redrawLarge() {
   largeWaits = true;
-  redrawMarks();
+  marksWait = true;
+  askFrame();
 }
 
 function redrawMarks() {
   marksWait = true;
+  smallMarksWait = true;
+  askFrame();
+}
+
+function askFrame() {
   if (!frameAsked) requestAnimationFrame(frame);
   frameAsked = true;
 }
 
-function picture(cell, pixels, view, small) {
-  const crowd = Math.sqrt(count);
+// The view changes: on a machine that draws slowly the movement shows a part of the points, which is a fair sample
+// because they are in random order, and the picture is whole again as soon as it rests.
+function redrawMoving() {
+  movedAt = performance.now();
+  clearTimeout(settleTimer);
+  settleTimer = setTimeout(redrawLarge, STILL + 10);
+  redrawLarge();
+}
+
+function adaptMovement(now) {
+  const took = now - framedAt;
+  framedAt = now;
+  if (took > STILL) return; // another movement
+  if (took > 40) movingPoints = Math.max(movingPoints * 0.7, LEAST_MOVING);
+  else if (took < 22) movingPoints *= 1.15;
+  movingPoints = Math.round(Math.min(movingPoints, count));
+}
+
+function picture(cell, pixels, view, small, points = count) {
+  const crowd = Math.sqrt(points);
   const least = (small ? 1 : 1.6) * density;
   const closer = Math.sqrt(view.zoom);
   return {
     positions: cell.points,
     levels: colourings.get(state.colour).levels(cell),
     states,
+    points,
     fading: state.selection.length > 0,
     view,
     size: Math.min(Math.max(((small ? 0.8 : 0.5) * pixels) / crowd, least) * closer, 10 * density),
@@ -446,28 +479,40 @@ function picture(cell, pixels, view, small) {
   };
 }
 
+// Small canvases are the processor's: Chromium without a graphics card shows what its graphics process draws on them late
+// or never.
+const PLAIN = { willReadFrequently: true };
 const WHOLE = { x: 0.5, y: 0.5, zoom: 1 };
 
-function frame() {
+// All panels at once, or a few in a frame where drawing is slow and there is a picture already.
+function drawPanels() {
+  const { canvas } = renderer;
+  const tile = panels[0].points.width;
+  const across = Math.max(Math.floor(canvas.width / tile), 1);
+  const slow = movingPoints < count && element('plot').dataset.ready;
+  const some = [...waiting].slice(0, slow ? 4 : across ** 2);
+  const corner = (place) => [(place % across) * tile, Math.floor(place / across) * tile];
+  some.forEach((panel, place) => renderer.draw(tile, picture(panel.cell, tile, WHOLE, true), ...corner(place)));
+  some.forEach((panel, place) => {
+    panel.points.getContext('2d', PLAIN).drawImage(canvas, ...corner(place), tile, tile, 0, 0, tile, tile);
+    waiting.delete(panel);
+    largeWaits = true;
+  });
+}
+
+function frame(now) {
   frameAsked = false;
-  const canvas = renderer.canvas;
-  const began = performance.now();
-  // While the large picture moves it has the frame to itself; then as many small ones as a frame has time for.
-  if (!dragging) {
-    for (const panel of waiting) {
-      const pixels = panel.points.width;
-      renderer.draw(pixels, picture(panel.cell, pixels, WHOLE, true));
-      panel.points.getContext('2d').drawImage(canvas, 0, canvas.height - pixels, pixels, pixels, 0, 0, pixels, pixels);
-      waiting.delete(panel);
-      largeWaits = true;
-      if (performance.now() - began > 20 && element('plot').dataset.ready) break;
-    }
+  const { canvas } = renderer;
+  const moving = performance.now() - movedAt < STILL;
+  // While the large picture moves it has the frame to itself.
+  if (!moving) drawPanels();
+  if (moving) adaptMovement(now);
+  if (largeWaits) {
+    renderer.draw(canvas.width, picture(state.cell, canvas.width, state.view, false, moving ? movingPoints : count));
   }
-  if (largeWaits) renderer.draw(canvas.width, picture(state.cell, canvas.width, state.view, false));
-  largeWaits = false;
-  if (marksWait) drawMarks();
-  marksWait = false;
-  if (waiting.size && !dragging) redrawMarks();
+  if (marksWait) drawMarks(smallMarksWait);
+  largeWaits = marksWait = smallMarksWait = false;
+  if (waiting.size && !moving) askFrame();
   if (!waiting.size && !element('plot').dataset.ready) {
     element('plot').dataset.ready = 'true';
     performance.mark('atlas-ready');
@@ -488,16 +533,16 @@ function placeOf(cell, point, view, pixels) {
 
 const focusPoint = () => (hovered >= 0 ? hovered : state.point);
 
-function drawMarks() {
+function drawMarks(small) {
   const point = focusPoint();
   const around = point >= 0 ? neighborsOf(point) : [];
-  for (const panel of panels) if (panel.cell) rings(panel.marks, panel.cell, WHOLE, point, around, 2.2);
+  for (const panel of small ? panels : []) if (panel.cell) rings(panel.marks, panel.cell, WHOLE, point, around, 2.2);
   const context = rings(element('marks'), state.cell, state.view, point, around, 5);
   if (drawing?.length > 1) {
     context.beginPath();
     outline().forEach(([x, y]) => context.lineTo(x * density, y * density));
     context.closePath();
-    context.fillStyle = `rgb(${colours.accent} / 0.12)`;
+    context.fillStyle = `rgba(${colours.accent}, 0.12)`;
     context.fill();
     context.lineWidth = 1.5 * density;
     context.strokeStyle = `rgb(${colours.accent})`;
@@ -506,7 +551,7 @@ function drawMarks() {
 }
 
 function rings(canvas, cell, view, point, around, radius) {
-  const context = canvas.getContext('2d');
+  const context = canvas.getContext('2d', PLAIN);
   context.clearRect(0, 0, canvas.width, canvas.height);
   const ring = (other, size, width, colour) => {
     const at = placeOf(cell, other, view, canvas.width);
@@ -538,14 +583,15 @@ function resize() {
     element(name).width = Math.round(side * density);
     element(name).height = Math.round(side * density);
   }
+  const pixels = Math.min(Math.round(panels[0].button.clientWidth * density), element('points').width);
   for (const panel of panels) {
-    const pixels = Math.min(Math.round(panel.button.clientWidth * density), element('points').width);
     for (const canvas of [panel.points, panel.marks]) {
       canvas.width = pixels;
       canvas.height = pixels;
     }
   }
   redraw();
+  redrawMarks();
 }
 
 // ---- The parts of the page -------------------------------------------------------------------------------------------
@@ -657,6 +703,7 @@ function showCell() {
   element('missing').textContent = `${plural(missing, 'disconnected point')} of this cell ${missing === 1 ? 'has' : 'have'} no place.`;
   showHeatmap();
   redrawLarge();
+  redrawMarks();
 }
 
 function buildMetrics() {
@@ -874,14 +921,14 @@ function zoomBy(factor, [x, y] = [side / 2, side / 2]) {
   // What is under the pointer stays there.
   const share = (1 / view.zoom - 1 / zoom) / FILL;
   state.view = boundedView(view.x + (x / side - 0.5) * share, view.y + (0.5 - y / side) * share, zoom);
-  redrawLarge();
+  redrawMoving();
   saveState();
 }
 
 function moveBy(x, y) {
   const scale = FILL * state.view.zoom * side;
   state.view = boundedView(state.view.x - x / scale, state.view.y + y / scale, state.view.zoom);
-  redrawLarge();
+  redrawMoving();
   saveState();
 }
 
@@ -951,7 +998,8 @@ function watchPlot() {
     } else if (drawing) {
       const last = drawing.at(-1);
       if (Math.hypot(now[0] - last[0], now[1] - last[1]) >= 3) drawing.push(now);
-      redrawMarks();
+      marksWait = true;
+      askFrame();
     } else {
       moveBy(now[0] - before[0], now[1] - before[1]);
     }
@@ -1038,7 +1086,7 @@ function watchControls() {
   click('copy', copyConfiguration);
   element('search').addEventListener('submit', (event) => {
     event.preventDefault();
-    find(element('id').value.trim());
+    find(element('id').value);
   });
   element('id').addEventListener('input', suggest);
   scheme.addEventListener('change', updateColours);
@@ -1053,7 +1101,8 @@ function watchControls() {
 
 function find(id) {
   if (!id) return;
-  const point = pointOfId(id);
+  const exact = pointOfId(id);
+  const point = exact >= 0 ? exact : pointOfId(id.trim());
   if (point >= 0) keepPoint(point);
   const note = element('search-note');
   if (point >= 0) note.textContent = states[point] === HIDDEN ? 'Found, but its label is hidden.' : '';
@@ -1095,7 +1144,7 @@ function saveIds() {
 function stamp(context, cell, view, pixels, x, y, small) {
   const { canvas } = renderer;
   renderer.draw(pixels, picture(cell, pixels, view, small));
-  context.drawImage(canvas, 0, canvas.height - pixels, pixels, pixels, x, y, pixels, pixels);
+  context.drawImage(canvas, 0, 0, pixels, pixels, x, y, pixels, pixels);
 }
 
 function savePicture(width, height, name, paint) {
@@ -1225,7 +1274,7 @@ function fail(text) {
 }
 
 function startRenderer() {
-  renderer = new Renderer(element('points'), count);
+  renderer = new Renderer(element('points'));
 }
 
 async function open() {

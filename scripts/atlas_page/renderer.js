@@ -1,5 +1,5 @@
-// Draws points with WebGL 2. One context serves all cells: a small panel is drawn into a corner of the large picture's
-// canvas and copied from there, and the large picture is drawn over it before the browser shows anything.
+// Draws points with WebGL 2. One context serves all cells: the small panels are drawn side by side on the large picture's
+// canvas and copied from there, and the large picture is drawn over them before the browser shows anything.
 
 const VERTEX = `#version 300 es
 in vec2 position;       // 0 to 1; exactly 1 where a point has no place
@@ -38,11 +38,10 @@ const FADED = 1;
 const SHOWN = 2;
 
 class Renderer {
-  constructor(canvas, count) {
+  constructor(canvas) {
     const gl = canvas.getContext('webgl2', { alpha: false, antialias: false, powerPreference: 'high-performance' });
     if (!gl) throw new Error('no WebGL 2');
     this.canvas = canvas;
-    this.count = count;
     this.gl = gl;
     this.buffers = new Map();
     this.program = gl.createProgram();
@@ -89,12 +88,13 @@ class Renderer {
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, colours);
   }
 
-  // Draw a square of `side` pixels in the lower left corner of the canvas.
-  // what: {positions, levels, states, fading, view: {x, y, zoom}, size, background, faded, opacity}
-  draw(side, what) {
+  // Draw a square of `side` pixels, `left` and `top` pixels from the canvas's corner.
+  // what: {positions, levels, states, points, fading, view: {x, y, zoom}, size, background, faded, opacity}
+  draw(side, what, left = 0, top = 0) {
     const gl = this.gl;
-    gl.viewport(0, 0, side, side);
-    gl.scissor(0, 0, side, side);
+    const square = [left, this.canvas.height - top - side, side, side];
+    gl.viewport(...square);
+    gl.scissor(...square);
     gl.clearColor(...what.background, 1);
     gl.clear(gl.COLOR_BUFFER_BIT);
     this.upload(what.positions);
@@ -109,7 +109,7 @@ class Renderer {
     for (const state of what.fading ? [FADED, SHOWN] : [SHOWN]) {
       gl.uniform1f(this.uniforms.drawn, state);
       gl.uniform4f(this.uniforms.plain, ...what.faded, what.opacity);
-      gl.drawArrays(gl.POINTS, 0, this.count);
+      gl.drawArrays(gl.POINTS, 0, what.points);
     }
   }
 }
