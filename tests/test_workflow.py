@@ -52,9 +52,11 @@ class TestFinishedSweep:
     """What a finished sweep holds, and what a change of the configuration runs again."""
 
     def test_ends_with_where_to_look(self, finished):
-        _, run = finished
+        folder, run = finished
         assert run.code == 0, run.output
-        assert "results/iris/plots/grid.png" in run.output.strip().splitlines()[-1]
+        last = run.output.strip().splitlines()[-2:]
+        assert "results/iris/plots/grid.png" in last[0]
+        assert (folder / "results/iris/atlas.html").as_uri() in last[1]
         assert "Warning" not in run.output
 
     def test_tidy_table(self, finished):
@@ -132,7 +134,7 @@ class TestFinishedSweep:
             ({}, {}),
             (
                 {"grid": {"n_neighbors": [5], "min_dist": [0.0, 0.5, 0.25]}},
-                {"embedding": 1, "sweep": 1, "manifest": 1, "plot_grid": 1, "all": 1},
+                {"embedding": 1, "sweep": 1, "manifest": 1, "plot_grid": 1, "atlas": 1, "all": 1},
             ),
             (
                 {"grid": {"n_neighbors": [5, 20, 12]}},
@@ -143,17 +145,19 @@ class TestFinishedSweep:
                     "sweep": 1,
                     "manifest": 1,
                     "plot_grid": 1,
+                    "atlas": 1,
                     "all": 1,
                 },
             ),
             ({"plot": {"dpi": 100}}, {"plot_grid": 1, "all": 1}),
+            ({"atlas": {"max_points": 100}}, {"atlas": 1, "all": 1}),
             (
                 {"grid": {"seed": [10, 11]}},
-                {"initial_layout": 2, "embedding": 4, "sweep": 1, "manifest": 1, "plot_grid": 2, "all": 1},
+                {"initial_layout": 2, "embedding": 4, "sweep": 1, "manifest": 1, "plot_grid": 2, "atlas": 1, "all": 1},
             ),
             (
                 {"umap": {"repulsion_strength": 2.0}},
-                {"embedding": 4, "sweep": 1, "manifest": 1, "plot_grid": 1, "all": 1},
+                {"embedding": 4, "sweep": 1, "manifest": 1, "plot_grid": 1, "atlas": 1, "all": 1},
             ),
             (
                 {"cpu": "x86-64-v2"},
@@ -165,11 +169,12 @@ class TestFinishedSweep:
                     "sweep": 1,
                     "manifest": 1,
                     "plot_grid": 1,
+                    "atlas": 1,
                     "all": 1,
                 },
             ),
         ],
-        ids=["nothing", "min_dist", "n_neighbors", "plot", "seed", "repulsion", "cpu"],
+        ids=["nothing", "min_dist", "n_neighbors", "plot", "atlas", "seed", "repulsion", "cpu"],
     )
     def test_a_change_runs_what_hangs_below_it_and_no_more(self, finished, sections, jobs):
         folder, _ = finished

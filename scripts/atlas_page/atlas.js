@@ -1,8 +1,6 @@
 // The page: what is in it, what its controls do, and its state in the address.
 // Text from the data reaches the document as textContent or a property's value, never as markup.
 
-const FILL = 0.94; // share of a panel's side that the points take at zoom 1
-const FULL = 65535; // coordinates are uint16; this one stands for a point that has no place
 const MISSING = 255; // level of a point without a value
 const PICK_RADIUS = 14; // how near to a point one must be to point at it, in pixels
 const MOST_CORNERS = 96; // of a lasso, so that it fits into the address
@@ -340,7 +338,7 @@ function updateSelection() {
       selectedCount += selected[point];
     }
   }
-  renderer?.upload(states, true);
+  card?.forget(states);
   showSelection();
   redraw();
   saveState();
@@ -362,8 +360,9 @@ function clearSelection() {
 
 // ---- Drawing ---------------------------------------------------------------------------------------------------------
 
-let renderer = null;
+let card = null; // where there is one
 let colours = {}; // of the present theme
+const palette = new Uint8Array(256 * 4);
 const panels = []; // {row, column, button, points, marks, cell}
 const waiting = new Set(); // panels to draw
 let largeWaits = false;
@@ -401,20 +400,19 @@ function updateColours() {
   const { theme } = state;
   if (theme === 'auto') delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
+  element('theme').textContent = themeNow() === 'dark' ? 'Light theme' : 'Dark theme';
   colours = {
     background: colourOf(element('plot'), 'backgroundColor'),
     faded: colourOf(element('points'), 'color'),
     accent: colourOf(element('marks'), 'color'),
     text: colourOf(element('plot'), 'color'),
   };
-  const palette = new Uint8Array(256 * 4);
   for (let level = 0; level < 256; level += 1) {
     let colour = colours.accent;
     if (scaleNow()) colour = level === MISSING ? colours.faded : ramp(level / (MISSING - 1));
     else if (slots.length) colour = slots[level] ? slotColour(level) : colours.accent;
     palette.set(colour, 4 * level);
   }
-  renderer.setPalette(palette);
   showLegend();
   showHeatmap();
   redraw();
@@ -463,55 +461,44 @@ function adaptMovement(now) {
 
 function picture(cell, pixels, view, small, points = count) {
   const crowd = Math.sqrt(points);
-  const least = (small ? 1 : 1.6) * density;
+  const least = (small ? 1 : 1.8) * density;
   const closer = Math.sqrt(view.zoom);
   return {
     positions: cell.points,
     levels: colourings.get(state.colour).levels(cell),
     states,
+    palette,
     points,
     fading: state.selection.length > 0,
     view,
     size: Math.min(Math.max(((small ? 0.8 : 0.5) * pixels) / crowd, least) * closer, 10 * density),
-    background: colours.background.map((value) => value / 255),
-    faded: colours.faded.map((value) => value / 255),
+    background: colours.background,
+    faded: colours.faded,
     opacity: clamp((count > 20000 ? 0.6 : 0.8) * closer, 0, 0.9),
   };
 }
 
-// Small canvases are the processor's: Chromium without a graphics card shows what its graphics process draws on them late
-// or never.
-const PLAIN = { willReadFrequently: true };
 const WHOLE = { x: 0.5, y: 0.5, zoom: 1 };
-
-// All panels at once, or a few in a frame where drawing is slow and there is a picture already.
-function drawPanels() {
-  const { canvas } = renderer;
-  const tile = panels[0].points.width;
-  const across = Math.max(Math.floor(canvas.width / tile), 1);
-  const slow = movingPoints < count && element('plot').dataset.ready;
-  const some = [...waiting].slice(0, slow ? 4 : across ** 2);
-  const corner = (place) => [(place % across) * tile, Math.floor(place / across) * tile];
-  some.forEach((panel, place) => renderer.draw(tile, picture(panel.cell, tile, WHOLE, true), ...corner(place)));
-  some.forEach((panel, place) => {
-    panel.points.getContext('2d', PLAIN).drawImage(canvas, ...corner(place), tile, tile, 0, 0, tile, tile);
-    waiting.delete(panel);
-    largeWaits = true;
-  });
-}
 
 function frame(now) {
   frameAsked = false;
-  const { canvas } = renderer;
   const moving = performance.now() - movedAt < STILL;
-  // While the large picture moves it has the frame to itself.
-  if (!moving) drawPanels();
   if (moving) adaptMovement(now);
   if (largeWaits) {
-    renderer.draw(canvas.width, picture(state.cell, canvas.width, state.view, false, moving ? movingPoints : count));
+    const canvas = element('points');
+    const shown = picture(state.cell, canvas.width, state.view, false, moving ? movingPoints : count);
+    if (card) card.draw(shown);
+    else paint(canvas, shown);
   }
   if (marksWait) drawMarks(smallMarksWait);
   largeWaits = marksWait = smallMarksWait = false;
+  // While the large picture moves it has the frame to itself; then as many small ones as a frame has time for.
+  const began = performance.now();
+  for (const panel of moving ? [] : waiting) {
+    paint(panel.points, picture(panel.cell, panel.points.width, WHOLE, true));
+    waiting.delete(panel);
+    if (performance.now() - began > 25 && element('plot').dataset.ready) break;
+  }
   if (waiting.size && !moving) askFrame();
   if (!waiting.size && !element('plot').dataset.ready) {
     element('plot').dataset.ready = 'true';
@@ -551,9 +538,10 @@ function drawMarks(small) {
 }
 
 function rings(canvas, cell, view, point, around, radius) {
-  const context = canvas.getContext('2d', PLAIN);
+  // The processor's: Chromium without a graphics card shows late or never what its graphics process draws on small canvases.
+  const context = canvas.getContext('2d', { willReadFrequently: true });
   context.clearRect(0, 0, canvas.width, canvas.height);
-  const ring = (other, size, width, colour) => {
+  const ring = (other, size, width) => {
     const at = placeOf(cell, other, view, canvas.width);
     if (!at) return;
     context.beginPath();
@@ -562,11 +550,11 @@ function rings(canvas, cell, view, point, around, radius) {
     context.strokeStyle = `rgb(${colours.background})`;
     context.stroke();
     context.lineWidth = width * density;
-    context.strokeStyle = `rgb(${colour})`;
+    context.strokeStyle = `rgb(${colours.text})`;
     context.stroke();
   };
-  around.forEach((other) => ring(other, radius, radius / 3, colours.accent));
-  if (point >= 0) ring(point, radius * 1.5, radius / 2.2, colours.text);
+  around.forEach((other) => ring(other, radius, radius / 3));
+  if (point >= 0) ring(point, radius * 1.6, radius / 1.8);
   return context;
 }
 
@@ -725,6 +713,9 @@ function showHeatmap() {
   element('metric').value = state.metric;
   const values = cells.map((cell) => cell.metrics[place]).filter((value) => value !== null);
   const [low, high] = [Math.min(...values), Math.max(...values)];
+  // As many decimals for all as give the largest three digits.
+  const largest = Math.max(Math.abs(low), Math.abs(high)) || 1;
+  const decimals = clamp(2 - Math.floor(Math.log10(largest)), 0, 6);
   const map = element('heatmap');
   const hadFocus = map.contains(document.activeElement);
   map.style.setProperty('--columns', columnValues.length);
@@ -733,11 +724,11 @@ function showHeatmap() {
     if (!panel.column) map.append(make('span', { className: 'row-head', textContent: rowValues[panel.row] }));
     const value = panel.cell?.metrics[place] ?? null;
     const button = make('button', { type: 'button', className: 'value', disabled: !panel.cell });
-    button.textContent = value === null ? '–' : short(value);
+    button.textContent = value === null ? '–' : value.toFixed(decimals);
     if (value !== null) {
       const colour = ramp(high > low ? (value - low) / (high - low) : 0.5);
       button.style.backgroundColor = `rgb(${colour})`;
-      button.style.color = luminance(colour) > 0.3 ? '#000' : '#fff';
+      button.style.color = luminance(colour) > 0.18 ? '#000' : '#fff';
     }
     const chosen = panel.cell === state.cell;
     button.setAttribute('aria-pressed', chosen);
@@ -1140,27 +1131,22 @@ function saveIds() {
   download(new Blob([`${lines.join('\r\n')}\r\n`], { type: 'text/csv' }), `${header.dataset}-selected.csv`);
 }
 
-// Draw a cell into a context, by way of the large picture's canvas, which must be given its size back.
 function stamp(context, cell, view, pixels, x, y, small) {
-  const { canvas } = renderer;
-  renderer.draw(pixels, picture(cell, pixels, view, small));
-  context.drawImage(canvas, 0, 0, pixels, pixels, x, y, pixels, pixels);
+  const canvas = make('canvas', { width: pixels, height: pixels });
+  paint(canvas, picture(cell, pixels, view, small));
+  context.drawImage(canvas, x, y);
 }
 
-function savePicture(width, height, name, paint) {
+function savePicture(width, height, name, draw) {
   const sheet = make('canvas', { width, height });
   const context = sheet.getContext('2d');
   context.fillStyle = `rgb(${colours.background})`;
   context.fillRect(0, 0, width, height);
   context.fillStyle = `rgb(${colours.text})`;
-  const { canvas } = renderer;
-  const before = [canvas.width, density];
-  canvas.width = canvas.height = 1600;
+  const before = density;
   density = 2;
-  paint(context);
-  [canvas.width, density] = before;
-  canvas.height = canvas.width;
-  redraw();
+  draw(context);
+  density = before;
   sheet.toBlob((blob) => download(blob, name), 'image/png');
 }
 
@@ -1273,23 +1259,14 @@ function fail(text) {
   element('failure').hidden = false;
 }
 
-function startRenderer() {
-  renderer = new Renderer(element('points'));
-}
-
 async function open() {
   buildHead();
   if (!('DecompressionStream' in window)) {
     fail('This browser is too old for the atlas. Any browser from 2023 on will do.');
     return;
   }
-  try {
-    startRenderer();
-  } catch (error) {
-    fail(`The atlas needs WebGL 2, which this browser does not offer (${error.message}). Allow hardware acceleration.`);
-    return;
-  }
   loadData(await decode());
+  card = GraphicsCard.of(element('points'));
   defineColourings();
   buildGrid();
   buildMetrics();
@@ -1301,8 +1278,8 @@ async function open() {
   watchControls();
   element('points').addEventListener('webglcontextlost', (event) => event.preventDefault());
   element('points').addEventListener('webglcontextrestored', () => {
-    startRenderer();
-    updateColours();
+    card = new GraphicsCard(card.gl);
+    redrawLarge();
   });
 }
 

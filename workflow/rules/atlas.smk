@@ -6,7 +6,7 @@ rule atlas:
         embeddings=embeddings,
         page=[
             workflow.source_path(f"../../scripts/atlas_page/{name}")
-            for name in ("page.html", "atlas.css", "renderer.js", "atlas.js")
+            for name in ("page.html", "atlas.css", "painter.js", "atlas.js")
         ],
     output:
         "results/{dataset}/atlas.html",
