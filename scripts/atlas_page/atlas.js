@@ -415,6 +415,7 @@ function updateColours() {
   }
   showLegend();
   showHeatmap();
+  showPoint();
   redraw();
   redrawMarks();
 }
@@ -462,6 +463,7 @@ function adaptMovement(now) {
 function picture(cell, pixels, view, small, points = count) {
   const crowd = Math.sqrt(points);
   const least = (small ? 1 : 1.8) * density;
+  const most = Math.max(0.018 * pixels, 2 * density);
   const closer = Math.sqrt(view.zoom);
   return {
     positions: cell.points,
@@ -471,7 +473,7 @@ function picture(cell, pixels, view, small, points = count) {
     points,
     fading: state.selection.length > 0,
     view,
-    size: Math.min(Math.max(((small ? 0.8 : 0.5) * pixels) / crowd, least) * closer, 10 * density),
+    size: Math.min(Math.max(((small ? 0.8 : 0.5) * pixels) / crowd, least) * closer, most),
     background: colours.background,
     faded: colours.faded,
     opacity: clamp((count > 20000 ? 0.6 : 0.8) * closer, 0, 0.9),
@@ -832,10 +834,10 @@ function showPoint() {
   element('neighbors').replaceChildren(
     ...around.map((other) => {
       const dot = make('i');
-      if (labelCodes) dot.style.backgroundColor = `rgb(${slotColour(labelLevels[other])})`;
-      const children = labelCodes ? [dot] : [];
+      const dotted = labelCodes && state.colour === 'label';
+      if (dotted) dot.style.backgroundColor = `rgb(${slotColour(labelLevels[other])})`;
       const text = make('bdi', { textContent: idOf(other) });
-      const chip = make('button', { type: 'button', title: labelOf(other) ?? '' }, [...children, text]);
+      const chip = make('button', { type: 'button', title: labelOf(other) ?? '' }, [...(dotted ? [dot] : []), text]);
       chip.addEventListener('click', () => keepPoint(other));
       return chip;
     }),
@@ -1067,7 +1069,6 @@ function watchControls() {
   click('theme', () => {
     state.theme = themeNow() === 'dark' ? 'light' : 'dark';
     updateColours();
-    showPoint();
     saveState();
   });
   click('select-neighbors', () => select({ mode: 'new', near: focusPoint() }));
@@ -1219,8 +1220,12 @@ function saveGrid() {
       context.fillText(value, 50, 180 + (row + 0.5) * panel);
       columnValues.forEach((_, column) => {
         const cell = cellAt(row, column, layer);
-        if (cell) stamp(context, cell, WHOLE, panel - 8, 104 + column * panel, 184 + row * panel, true);
-        else context.fillText('not in the grid', 100 + (column + 0.5) * panel, 180 + (row + 0.5) * panel);
+        const [left, top] = [100 + column * panel, 180 + row * panel];
+        if (cell) stamp(context, cell, WHOLE, panel - 12, left + 6, top + 6, true);
+        else context.fillText('not in the grid', left + panel / 2, top + panel / 2);
+        context.strokeStyle = `rgb(${colours.faded})`;
+        context.lineWidth = 2;
+        context.strokeRect(left + 4, top + 4, panel - 8, panel - 8);
       });
     });
     context.textAlign = 'left';
@@ -1250,7 +1255,6 @@ function restore() {
   showCell();
   updateColours();
   updateSelection();
-  showPoint();
   if (state.point >= 0) element('id').value = idOf(state.point);
 }
 
