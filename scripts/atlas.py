@@ -212,10 +212,10 @@ def is_scale(labels: pa.ChunkedArray, kind: str) -> bool:
     """Return whether labels are numbers on a scale rather than categories; see `plot.label_kind`."""
     if not (pa.types.is_integer(labels.type) or pa.types.is_floating(labels.type)) or kind == "categorical":
         return False
-    if kind == "numeric":
-        return True
     distinct = np.array(pc.unique(labels).drop_null().to_pylist(), dtype=np.float64)
     distinct = distinct[~np.isnan(distinct)]
+    if kind == "numeric" or not np.isfinite(distinct).any():
+        return bool(np.isfinite(distinct).any())
     return len(distinct) > MOST_NUMBERS_AS_CATEGORIES or not np.array_equal(distinct, np.rint(distinct))
 
 

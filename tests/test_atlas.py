@@ -17,6 +17,7 @@ from typing import Any
 
 import atlas
 import numpy as np
+import plot_grid
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -159,10 +160,12 @@ def test_a_sample_keeps_each_labels_share_and_no_label_is_lost() -> None:
     np.testing.assert_array_equal(rows, atlas.choose_rows(strata, 1000))
 
 
-@pytest.mark.parametrize("most", [1, 7, 30, 999])
+@pytest.mark.parametrize("most", [1, 7, 60, 999])
 def test_a_sample_has_the_size_asked_for(most: int) -> None:
-    strata = np.random.default_rng(0).geometric(0.05, 1000)
-    assert len(set(atlas.choose_rows(strata, most).tolist())) == most
+    strata = np.append(np.arange(50), np.full(950, 50))
+    rows = atlas.choose_rows(strata, most)
+    assert len(set(rows.tolist())) == len(rows) == most
+    assert most < 51 or len(np.unique(strata[rows])) == 51
 
 
 def test_all_rows_are_drawn_in_an_order_that_no_class_leads() -> None:
@@ -214,6 +217,42 @@ def test_a_table_of_other_rows_is_refused(sweep: Sweep, tmp_path: Path) -> None:
         sweep.collect(recall=[short])
 
 
+def test_a_page_too_large_for_a_browser_is_refused(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atlas, "MOST_BYTES", 1000)
+    with pytest.raises(InputError, match=r"Lower atlas\.max_points"):
+        sweep.collect()[1].encode()
+
+
+def test_categories_are_in_natural_order_and_no_label_comes_last() -> None:
+    names, codes = atlas.categories(pa.chunked_array([["b", None], ["a10", "a2", "b"]]))
+    assert (names, codes.tolist()) == (["a2", "a10", "b"], [2, 3, 1, 0, 2])
+    names, codes = atlas.categories(pa.chunked_array([[10.0, np.nan, 2.0, None]]))
+    assert (names, codes.tolist()) == (["2", "10"], [1, 2, 0, 2])
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "scale"),
+    [
+        (["1", "2"], "auto", False),
+        (list(range(30)), "auto", False),
+        (list(range(31)), "auto", True),
+        ([0.5, 1.0], "auto", True),
+        ([0.5, 1.0], "categorical", False),
+        ([1, 2], "numeric", True),
+        ([np.nan, np.inf], "auto", False),
+    ],
+)
+def test_labels_are_a_scale_where_the_figures_take_them_for_one(labels: list, kind: str, scale: bool) -> None:
+    assert atlas.is_scale(pa.chunked_array([labels]), kind) == scale
+    assert bool(plot_grid.colour_points(pa.array(labels), kind, len(labels)).limits) == scale
+
+
+def test_colours_of_labels_are_those_of_the_figures() -> None:
+    source = PAGE[3].read_text(encoding="utf-8")
+    light = re.search(r"light: \[(.*?)\]", source, re.DOTALL)[1]
+    assert re.findall(r"#\w{6}", light) == plot_grid.CATEGORY_COLOURS
+
+
 def test_a_copied_configuration_is_the_cell() -> None:
     defaults = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     for cell in CELLS:
@@ -223,6 +262,12 @@ def test_a_copied_configuration_is_the_cell() -> None:
         assert configuration.cells(settings).to_dict("records") == [cell]
         assert settings["datasets"]["toy"] == SHARED["datasets"]["toy"]
         assert settings["umap"]["spread"] == 1.5
+
+
+def test_data_in_the_page_holds_no_character_of_markup() -> None:
+    text = atlas.json_for_html(ATTACKS)
+    assert text.isascii() and not set("<>&") & set(text)
+    assert json.loads(text) == ATTACKS
 
 
 def test_the_policy_allows_the_pages_own_script_and_style_alone(sweep: Sweep, tmp_path: Path) -> None:
@@ -655,6 +700,8 @@ def test_an_address_that_says_nonsense_shows_the_page(page: Atlas, fragment: str
     assert page.text("status") == "64 points, none selected"
     assert page.text("cell-title") == "n_neighbors 5 · min_dist 0.1"
     assert page.text("failure") == ""
+    assert page.vivid(page.large(), 0) == set(range(COUNT))
+    assert page.hash() in (fragment, "#cell=5/0.1/10/1")
 
 
 def test_the_configuration_of_the_cell_is_copied(page: Atlas) -> None:
@@ -762,6 +809,25 @@ def test_nothing_is_wider_than_the_window(page: Atlas, width: int, theme: str) -
     page.settle()
     assert (page.panels()[0][0][0, 0, :3].mean() < 60) == (theme == "light")
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_fingers_tap_and_pinch(page: Atlas) -> None:
+    page.open(width=390)
+
+    def touch(kind: str, *places: tuple[int, int]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    x, y = page.place(page.sweep.shown(0)[9])
+    touch("touchStart", (x + 4, y - 4))
+    touch("touchEnd")
+    assert page.text("card-id") == "row 9"
+    assert page.find("#tooltip").is_displayed()
+    x, y = page.place(np.array([0.5, 0.5]))
+    touch("touchStart", (x - 30, y), (x + 30, y))
+    touch("touchMove", (x - 60, y), (x + 60, y))
+    touch("touchEnd")
+    assert float(re.search(r"view=[\d.]+,[\d.]+,([\d.]+)", page.hash())[1]) == pytest.approx(2, rel=0.1)
 
 
 def opened_with(page: Atlas, folder: Path, labels: Any = "as they are", **options: Any) -> Atlas:

@@ -172,7 +172,7 @@ function defineColourings() {
   if (header.instability) {
     colourings.set('instability', {
       name: 'seed instability',
-      note: 'How much a point’s place depends on the seed: the larger, the less it says.',
+      note: 'Share of a point’s nearest points in the cell that another seed exchanges: 0 none, 1 all.',
       levels: (cell) => cell.instability ?? unknown,
       scale: header.instability,
     });
@@ -599,7 +599,7 @@ function buildHead() {
   if (header.points < header.rows) {
     notes.push(
       `Shown are ${whole(header.points)} of ${whole(header.rows)} rows: a seeded random sample with each label’s share. ` +
-        'Metrics are those of the whole cells. Raise atlas.max_points to show more.',
+        `${header.metrics.length ? 'Metrics are those of the whole cells. ' : ''}Raise atlas.max_points to show more.`,
     );
   }
   if (header.dimensions > 2) notes.push(`Shown are the first 2 of ${header.dimensions} dimensions.`);
@@ -968,7 +968,7 @@ function watchPlot() {
     dragging ??= { pointers: new Map(), travelled: 0 };
     dragging.pointers.set(event.pointerId, at(event));
     drawing = state.tool !== 'move' && dragging.pointers.size === 1 ? [at(event)] : null;
-    if (event.pointerType === 'mouse') hover(-1);
+    hover(-1);
   });
   plot.addEventListener('pointermove', (event) => {
     if (!dragging) {
@@ -1003,8 +1003,11 @@ function watchPlot() {
     const clicked = dragging.travelled < 5 && event.type === 'pointerup';
     const area = drawing;
     dragging = null;
-    if (clicked) keepPoint(pick(at(event), event.pointerType === 'mouse' ? PICK_RADIUS : 2 * PICK_RADIUS));
-    else if (area?.length > (state.tool === 'lasso' ? 2 : 1) && event.type === 'pointerup') {
+    if (clicked) {
+      const finger = event.pointerType !== 'mouse';
+      keepPoint(pick(at(event), finger ? 2 * PICK_RADIUS : PICK_RADIUS));
+      if (finger) hover(state.point, at(event));
+    } else if (area?.length > (state.tool === 'lasso' ? 2 : 1) && event.type === 'pointerup') {
       drawing = area;
       finishArea(event.shiftKey ? 'add' : event.altKey ? 'remove' : 'new');
     }
@@ -1013,9 +1016,10 @@ function watchPlot() {
   };
   plot.addEventListener('pointerup', end);
   plot.addEventListener('pointercancel', end);
-  plot.addEventListener('pointerleave', () => {
+  plot.addEventListener('pointerleave', (event) => {
     waitingMove = null;
-    if (!dragging) hover(-1);
+    // A finger leaves as soon as it is lifted; what it has tapped stays.
+    if (!dragging && event.pointerType === 'mouse') hover(-1);
   });
   plot.addEventListener(
     'wheel',
@@ -1266,7 +1270,7 @@ function fail(text) {
 async function open() {
   buildHead();
   if (!('DecompressionStream' in window)) {
-    fail('This browser is too old for the atlas. Any browser from 2023 on will do.');
+    fail('This browser is too old for the atlas. Any browser from 2024 on will do.');
     return;
   }
   loadData(await decode());

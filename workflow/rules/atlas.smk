@@ -1,6 +1,6 @@
 rule atlas:
     input:
-        unpack(comparisons),
+        unpack(comparisons_in_atlas),
         data=DATA_FILE,
         knn=widest_knn,
         embeddings=embeddings,

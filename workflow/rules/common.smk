@@ -147,7 +147,7 @@ def widest_knn(wildcards):
     return of_cells(KNN_FILE, CELLS.dataframe.nlargest(1, "knn_k"))[0]
 
 
-def comparisons(wildcards):
+def comparisons_in_atlas(wildcards):
     """What the atlas shows of the cells beside their points, where rules make it: it does without any of it."""
     return {}
 
