@@ -27,7 +27,8 @@ from PIL import Image
 from umap_sweep import configuration, store
 from umap_sweep.errors import InputError
 
-PAGE = [ROOT / "scripts" / "atlas_page" / name for name in ("page.html", "atlas.css", "painter.js", "atlas.js")]
+SCRIPTS = ("painter.js", "data.js", "state.js", "drawing.js", "page.js", "saving.js", "controls.js")
+PAGE = [ROOT / "scripts" / "atlas_page" / name for name in ("page.html", "atlas.css", *SCRIPTS)]
 OPTIONS = {"max_points": 100_000, "features": 2, "neighbors": 5}
 SIDE = 8  # Points lie on a lattice of 8 × 8, in another order in each cell, so that panels show them well apart.
 COUNT = SIDE**2
@@ -248,7 +249,7 @@ def test_labels_are_a_scale_where_the_figures_take_them_for_one(labels: list, ki
 
 
 def test_colours_of_labels_are_those_of_the_figures() -> None:
-    source = PAGE[3].read_text(encoding="utf-8")
+    source = (PAGE[0].parent / "drawing.js").read_text(encoding="utf-8")
     light = re.search(r"light: \[(.*?)\]", source, re.DOTALL)[1]
     assert re.findall(r"#\w{6}", light) == plot_grid.CATEGORY_COLOURS
 
@@ -866,6 +867,11 @@ def test_numbers_as_labels_are_a_scale(page: Atlas, tmp_path: Path) -> None:
     assert np.corrcoef(np.delete(values, 5), np.delete(lightness, 5))[0, 1] > 0.9
     scale.find("#id").send_keys(IDS[5], "\n")
     assert scale.text("card-label") == "no label"
+    scale.press("\t", "b")
+    scale.drag([(-0.02, -0.02), (1.02, 1.02)])
+    saved = [row[1] for row in scale.saved_ids()[1:]]
+    assert saved.pop(5) == ""
+    np.testing.assert_array_equal(np.array(saved, float), np.delete(values, 5))
 
 
 @pytest.fixture

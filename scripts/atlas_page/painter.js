@@ -1,6 +1,6 @@
-// Draws points into a square canvas: `paint` by the processor, for the small panels, for saved pictures, and for the large
-// picture where there is no graphics card, and `GraphicsCard` by WebGL 2. Both take the same description of a picture:
-// {positions, levels, states, palette, points, fading, view: {x, y, zoom}, size, opacity, background, faded}.
+// Draws points into a square canvas: `paint` by the processor, for the small panels, for saved pictures, and for the
+// large picture where there is no graphics card, and `GraphicsCard` by WebGL 2. Both take the same description of a
+// picture: {positions, levels, states, palette, points, fading, view: {x, y, zoom}, size, opacity, background, faded}.
 
 const FULL = 65535; // coordinates are uint16; this one stands for a point that has no place
 const FILL = 0.94; // share of a panel's side that the points take at zoom 1
@@ -97,8 +97,8 @@ void main() {
 }`;
 
 class GraphicsCard {
-  // Null where there is none. One that the processor imitates is slower than `paint`, and browsers do not own up to it
-  // when asked (failIfMajorPerformanceCaveat), but by its name. It is asked of another canvas, which then is left alone.
+  // Null where there is none. One that the processor imitates is slower than `paint`, and Chromium does not own up to
+  // it when asked (failIfMajorPerformanceCaveat), but by its name. Another canvas is tried, and then left alone.
   static of(canvas) {
     const tried = document.createElement('canvas').getContext('webgl2');
     const named = tried?.getExtension('WEBGL_debug_renderer_info');

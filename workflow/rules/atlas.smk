@@ -4,10 +4,7 @@ rule atlas:
         data=DATA_FILE,
         knn=widest_knn,
         embeddings=embeddings,
-        page=[
-            workflow.source_path(f"../../scripts/atlas_page/{name}")
-            for name in ("page.html", "atlas.css", "painter.js", "atlas.js")
-        ],
+        page=ATLAS_PAGE,
     output:
         "results/{dataset}/atlas.html",
     log:

@@ -147,6 +147,16 @@ def widest_knn(wildcards):
     return of_cells(KNN_FILE, CELLS.dataframe.nlargest(1, "knn_k"))[0]
 
 
+# The template, the style, and the scripts in the order in which they use each other.
+ATLAS_PAGE = [
+    workflow.source_path(f"../../scripts/atlas_page/{name}")
+    for name in (
+        *("page.html", "atlas.css"),
+        *("painter.js", "data.js", "state.js", "drawing.js", "page.js", "saving.js", "controls.js"),
+    )
+]
+
+
 def comparisons_in_atlas(wildcards):
     """What the atlas shows of the cells beside their points, where rules make it: it does without any of it."""
     return {}
