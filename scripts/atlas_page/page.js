@@ -94,7 +94,8 @@ function showCell() {
   element('cell-title').textContent = nameOf(state.cell);
   for (const panel of panels) {
     const cell = cellAt(panel.row, panel.column, layer) ?? null;
-    if (cell && cell !== panel.cell) waiting.add(panel);
+    if (!cell) waiting.delete(panel);
+    else if (cell !== panel.cell) waiting.add(panel);
     panel.cell = cell;
     panel.button.disabled = !cell;
     panel.button.classList.toggle('absent', !cell);
