@@ -648,8 +648,12 @@ def test_the_metrics_stand_beside_the_grid_and_open_cells(page: Atlas) -> None:
 
 
 def test_seeds_are_chosen_for_the_whole_grid(page: Atlas) -> None:
-    page.open("#cell=5/0.5/10/1")
-    page.choose("seeds", "10/2")
+    page.open("#cell=5/0.5/10/1&theme=dark")
+    # All panels wait to be drawn anew when some of them lose their cell.
+    page.run(
+        "document.getElementById('theme').click(); const seeds = document.getElementById('seeds');"
+        "seeds.value = '10/2'; seeds.dispatchEvent(new Event('change'))"
+    )
     assert page.text("cell-title") == "n_neighbors 5 · min_dist 0.1"
     page.settle()
     panels = page.all("#grid .panel:not(.absent)")
