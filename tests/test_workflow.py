@@ -29,7 +29,7 @@ CELL = "results/iris/embeddings/metric=euclidean/knn_k=20/knn_seed=10/knn_jobs=1
 COMPARED = dict.fromkeys(
     [
         *("sweep", "metrics", "neighboring_cells", "shortlist", "plot_grid", "plot_metrics", "plot_changes"),
-        "all",
+        *("atlas", "all"),
     ],
     1,
 )
@@ -61,9 +61,11 @@ class TestFinishedSweep:
     """What a finished sweep holds, and what a change of the configuration runs again."""
 
     def test_ends_with_where_to_look(self, finished):
-        _, run = finished
+        folder, run = finished
         assert run.code == 0, run.output
-        assert "results/iris/plots/grid.png" in run.output.strip().splitlines()[-1]
+        last = run.output.strip().splitlines()[-2:]
+        assert "results/iris/plots/grid.png" in last[0]
+        assert (folder / "results/iris/atlas.html").as_uri() in last[1]
         assert "Warning" not in run.output
 
     def test_tidy_table(self, finished):
@@ -148,6 +150,7 @@ class TestFinishedSweep:
                 {"graph": 1, "initial_layout": 1, "embedding": 2, "cell_metrics": 2, "manifest": 1, **COMPARED},
             ),
             ({"plot": {"dpi": 100}}, {"plot_grid": 1, "plot_metrics": 1, "plot_changes": 1, "all": 1}),
+            ({"atlas": {"max_points": 100}}, {"atlas": 1, "all": 1}),
             (
                 {"metrics": {"seed": 1}},
                 {"high_dimensional": 1, "cell_metrics": 4}
@@ -168,7 +171,7 @@ class TestFinishedSweep:
                 | {"cell_metrics": 4, "manifest": 1, **COMPARED},
             ),
         ],
-        ids=["nothing", "min_dist", "n_neighbors", "plot", "metrics", "seed", "repulsion", "cpu"],
+        ids=["nothing", "min_dist", "n_neighbors", "plot", "atlas", "metrics", "seed", "repulsion", "cpu"],
     )
     def test_a_change_runs_what_hangs_below_it_and_no_more(self, finished, sections, jobs):
         folder, _ = finished

@@ -73,7 +73,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
         raise InputError(_explain(error))
 
     properties = schema()["properties"]
-    for section in ("umap", "claims", "verify", "metrics", "timing", "plot"):
+    for section in ("umap", "claims", "verify", "metrics", "timing", "plot", "atlas"):
         settings[section] = _defaults(properties[section]) | settings.get(section, {})
     known = settings["datasets"]
     for key, name in (("dataset", settings["dataset"]), ("claims.dataset", settings["claims"]["dataset"])):

@@ -247,6 +247,43 @@ def comparing_figures():
     return [*names, *(["instability"] if "stability" in names else [])]
 
 
+def widest_knn(wildcards):
+    """The k-NN whose neighbours the atlas shows: the widest, and the first seed of several."""
+    return of_cells(KNN_FILE, CELLS.dataframe.nlargest(1, "knn_k"))[0]
+
+
+# The template, the style, and the scripts in the order in which they use each other.
+ATLAS_PAGE = [
+    workflow.source_path(f"../../scripts/atlas_page/{name}")
+    for name in (
+        *("page.html", "atlas.css"),
+        *("painter.js", "data.js", "state.js", "drawing.js", "page.js", "saving.js", "controls.js"),
+    )
+]
+
+
+def comparisons_in_atlas(wildcards):
+    """What the atlas shows of the cells beside their points, as far as the grid has it."""
+    return {
+        "metrics": comparisons()["metrics"],
+        "recall": of_cells(POINTS_FILE, CELLS.dataframe),
+        "instability": stability_points(wildcards),
+    }
+
+
+def copied_settings():
+    """The configuration of every cell apart from its grid, for the atlas to hand out; defaults of `umap` are left out."""
+    defaults = configuration.complete({**config, "umap": {}}, GIVEN)["umap"]
+    umap = {name: value for name, value in SETTINGS["umap"].items() if value != defaults[name]}
+    return {
+        "dataset": DATASET,
+        "datasets": {DATASET: SETTINGS["datasets"][DATASET]},
+        "knn": SETTINGS["knn"],
+        **({"umap": umap} if umap else {}),
+        **HELD,
+    }
+
+
 def targets(wildcards):
     folder = f"results/{DATASET}"
     return [
@@ -255,6 +292,7 @@ def targets(wildcards):
         *comparisons().values(),
         f"{folder}/shortlist.parquet",
         *(f"{folder}/plots/{name}.png" for name in (*figures(), *comparing_figures())),
+        f"{folder}/atlas.html",
     ]
 
 
@@ -277,3 +315,5 @@ def say_where_to_look():
                 print(f"  n_neighbors {cell['n_neighbors']}, min_dist {cell['min_dist']}: {cell['reason']}")
     if (folder / "plots" / "grid.png").exists():
         print(f"Look at {folder}/plots/grid.png, read {folder}/sweep.parquet.")
+    if (folder / "atlas.html").exists():
+        print(f"Explore {(folder / 'atlas.html').resolve().as_uri()}")

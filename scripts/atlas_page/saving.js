@@ -1,0 +1,133 @@
+// What can be taken away: ids, pictures, a configuration.
+
+function download(blob, name) {
+  const link = make('a', { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  say(`Saved ${name}.`);
+}
+
+// RFC 4180; in the data's row order.
+function saveIds() {
+  const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const chosen = [];
+  for (let point = 0; point < count; point += 1) if (selected[point] && states[point] === SHOWN) chosen.push(point);
+  chosen.sort((a, b) => rowNumbers[a] - rowNumbers[b]);
+  const fields = (point) => (header.label ? [idOf(point), hasLabel(point) ? labelOf(point) : ''] : [idOf(point)]);
+  const lines = [header.label ? 'id,label' : 'id', ...chosen.map((point) => fields(point).map(quoted).join(','))];
+  download(new Blob([`${lines.join('\r\n')}\r\n`], { type: 'text/csv' }), `${header.dataset}-selected.csv`);
+}
+
+function stamp(context, cell, view, pixels, x, y, small) {
+  const canvas = make('canvas', { width: pixels, height: pixels });
+  paint(canvas, picture(cell, pixels, view, small));
+  context.drawImage(canvas, x, y);
+}
+
+function savePicture(width, height, name, draw) {
+  const sheet = make('canvas', { width, height });
+  const context = sheet.getContext('2d');
+  context.fillStyle = `rgb(${colours.background})`;
+  context.fillRect(0, 0, width, height);
+  context.fillStyle = `rgb(${colours.text})`;
+  const before = density;
+  density = 2;
+  draw(context);
+  density = before;
+  sheet.toBlob((blob) => download(blob, name), 'image/png');
+}
+
+const FONT = 'system-ui, sans-serif';
+
+// The legend in lines of at most `width`; returns its height, and draws it where `y` is given.
+function writeLegend(context, x, y, width) {
+  context.font = `26px ${FONT}`;
+  context.textBaseline = 'middle';
+  const scale = scaleNow();
+  if (scale) {
+    const { name } = colourings.get(state.colour);
+    const [from, to] = [`${isolated(name)}  ${short(scale.low)}`, short(scale.high)];
+    if (y !== null) {
+      const indent = context.measureText(from).width + 16;
+      context.fillText(from, x, y + 20);
+      context.drawImage(element('ramp'), x + indent, y + 8, 360, 24);
+      context.fillText(to, x + indent + 376, y + 20);
+    }
+    return 44;
+  }
+  let [left, line] = [0, 0];
+  slots.forEach((slot, place) => {
+    if (!slot.size || state.hidden.has(place) || state.colour !== 'label') return;
+    const text = isolated(slot.name.length > 40 ? `${slot.name.slice(0, 39)}…` : slot.name || '(blank)');
+    const needed = context.measureText(text).width + 60;
+    if (left && left + needed > width) [left, line] = [0, line + 1];
+    if (y !== null) {
+      const ink = context.fillStyle;
+      context.fillStyle = `rgb(${slotColour(place)})`;
+      context.beginPath();
+      context.arc(x + left + 10, y + line * 40 + 19, 9, 0, 2 * Math.PI);
+      context.fill();
+      context.fillStyle = ink;
+      context.fillText(text, x + left + 28, y + line * 40 + 20);
+    }
+    left += needed;
+  });
+  return left ? (line + 1) * 40 + 4 : 0;
+}
+
+function saveCell() {
+  const legend = writeLegend(make('canvas').getContext('2d'), 0, null, 1600);
+  const { n_neighbors: row, min_dist: column, knn_seed: knnSeed, seed } = state.cell.key;
+  const name = `${header.dataset}-n_neighbors=${row}-min_dist=${column}-knn_seed=${knnSeed}-seed=${seed}.png`;
+  savePicture(1680, 1780 + legend, name, (context) => {
+    context.font = `600 36px ${FONT}`;
+    context.fillText(`${header.dataset} · ${nameOf(state.cell)}`, 40, 64);
+    context.font = `26px ${FONT}`;
+    context.fillText(seedsOf(layerOf(state.cell)), 40, 108);
+    stamp(context, state.cell, state.view, 1600, 40, 140, false);
+    writeLegend(context, 40, 1754, 1600);
+  });
+}
+
+function saveGrid() {
+  const panel = clamp(Math.floor(6000 / Math.max(columnValues.length, rowValues.length)), 60, 480);
+  const width = Math.max(columnValues.length * panel + 140, 900);
+  const legend = writeLegend(make('canvas').getContext('2d'), 0, null, width - 80);
+  const height = rowValues.length * panel + 220 + legend;
+  const layer = layerOf(state.cell);
+  savePicture(width, height, `${header.dataset}-grid.png`, (context) => {
+    context.font = `600 36px ${FONT}`;
+    context.fillText(`${header.dataset} · n_neighbors ↓ · min_dist →`, 40, 64);
+    context.font = `26px ${FONT}`;
+    context.fillText(seedsOf(layer), 40, 108);
+    context.textAlign = 'center';
+    columnValues.forEach((value, column) => context.fillText(value, 100 + (column + 0.5) * panel, 160));
+    rowValues.forEach((value, row) => {
+      context.fillText(value, 50, 180 + (row + 0.5) * panel);
+      columnValues.forEach((_, column) => {
+        const cell = cellAt(row, column, layer);
+        const [left, top] = [100 + column * panel, 180 + row * panel];
+        if (cell) stamp(context, cell, WHOLE, panel - 12, left + 6, top + 6, true);
+        else context.fillText('not in the grid', left + panel / 2, top + panel / 2);
+        context.strokeStyle = `rgb(${colours.faded})`;
+        context.lineWidth = 2;
+        context.strokeRect(left + 4, top + 4, panel - 8, panel - 8);
+      });
+    });
+    context.textAlign = 'left';
+    writeLegend(context, 40, 190 + rowValues.length * panel, width - 80);
+  });
+}
+
+async function copyConfiguration() {
+  const text = state.cell.configuration;
+  try {
+    await navigator.clipboard.writeText(text);
+    say('Copied. Save it as mine.yaml and run: snakemake --configfile mine.yaml');
+  } catch {
+    // Some browsers refuse a page opened from disk.
+    element('yaml').value = text;
+    element('configuration').showModal();
+    element('yaml').select();
+  }
+}

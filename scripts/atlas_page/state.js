@@ -1,0 +1,176 @@
+// What the reader has chosen, the address that holds it, and the points that are selected.
+
+const MOST_CORNERS = 96; // of a lasso, so that it fits into the address
+const MOST_ZOOM = 400;
+
+const start = () => ({
+  cell: cells[0],
+  colour: 'label',
+  metric: header.metrics[0] ?? null,
+  hidden: new Set(), // legend entries
+  selection: [], // steps: {mode: 'new' | 'add' | 'remove', cell, corners} or {mode, near: point}
+  point: -1, // the one kept by a click or a search
+  view: { x: 0.5, y: 0.5, zoom: 1 },
+  tool: 'move',
+  theme: 'auto',
+});
+let state = start();
+let selected = new Uint8Array(count);
+let selectedCount = 0;
+let visibleCount = count;
+let writtenHash = null;
+let hashTimer = 0;
+
+const MODES = { n: 'new', a: 'add', r: 'remove' };
+
+function toHash() {
+  const parts = [['cell', keyOf(state.cell)]];
+  const encode = encodeURIComponent;
+  if (state.colour !== 'label') parts.push(['colour', encode(state.colour)]);
+  if (state.metric && state.metric !== header.metrics[0]) parts.push(['metric', encode(state.metric)]);
+  if (state.hidden.size) {
+    const names = [...state.hidden].map((slot) => slots[slot].special ?? `:${encode(slots[slot].name)}`);
+    parts.push(['hide', names.join(',')]);
+  }
+  const { x, y, zoom } = state.view;
+  if (zoom !== 1 || x !== 0.5 || y !== 0.5) parts.push(['view', [x, y, zoom].map((v) => +v.toFixed(4)).join(',')]);
+  if (state.point >= 0) parts.push(['id', encode(idOf(state.point))]);
+  if (state.selection.length) {
+    const steps = state.selection.map(({ mode, cell, corners, near }) =>
+      cell
+        ? [mode[0], 'area', keyOf(cell), corners.map((value) => value.toString(36)).join('.')].join(':')
+        : [mode[0], 'near', encode(idOf(near))].join(':'),
+    );
+    parts.push(['select', steps.join(';')]);
+  }
+  if (state.tool !== 'move') parts.push(['tool', state.tool]);
+  if (state.theme !== 'auto') parts.push(['theme', state.theme]);
+  return `#${parts.map((part) => part.join('=')).join('&')}`;
+}
+
+// Whatever in an address is not understood is left out.
+function fromHash(hash) {
+  const read = start();
+  const decoded = (text) => {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      return '';
+    }
+  };
+  for (const part of hash.slice(1).split('&')) {
+    const [, name, value] = /^(\w+)=(.*)$/.exec(part) ?? [];
+    if (name === 'cell') read.cell = cellByKey.get(value) ?? read.cell;
+    if (name === 'colour' && colourings.has(decoded(value))) read.colour = decoded(value);
+    if (name === 'metric' && header.metrics.includes(decoded(value))) read.metric = decoded(value);
+    if (name === 'hide') {
+      for (const item of value.split(',')) {
+        const slot = slots.findIndex((one) =>
+          one.special ? one.special === item : item[0] === ':' && one.name === decoded(item.slice(1)),
+        );
+        if (slot >= 0) read.hidden.add(slot);
+      }
+    }
+    if (name === 'view') {
+      const [x, y, zoom] = value.split(',').map(Number);
+      if ([x, y, zoom].every(Number.isFinite)) read.view = boundedView(x, y, zoom);
+    }
+    if (name === 'id') read.point = pointOfId(decoded(value));
+    if (name === 'select') read.selection = value.split(';').map(readStep).filter(Boolean);
+    if (name === 'tool' && ['lasso', 'box'].includes(value)) read.tool = value;
+    if (name === 'theme' && ['light', 'dark'].includes(value)) read.theme = value;
+  }
+  return read;
+
+  function readStep(text) {
+    const [letter, kind, target, numbers] = text.split(':');
+    const mode = MODES[letter];
+    if (mode && kind === 'near') {
+      const near = pointOfId(decoded(target ?? ''));
+      return near >= 0 ? { mode, near } : null;
+    }
+    const corners = (numbers ?? '').split('.').map((digits) => parseInt(digits, 36));
+    const cell = cellByKey.get(target);
+    const usable = mode && kind === 'area' && cell && corners.length >= 6 && corners.length <= 2 * MOST_CORNERS;
+    return usable && corners.length % 2 === 0 && corners.every(Number.isFinite) ? { mode, cell, corners } : null;
+  }
+}
+
+function saveState() {
+  clearTimeout(hashTimer);
+  hashTimer = setTimeout(() => {
+    writtenHash = toHash();
+    history.replaceState(null, '', writtenHash);
+  }, 150);
+}
+
+const boundedView = (x, y, zoom) => ({
+  x: clamp(x, -0.5, 1.5),
+  y: clamp(y, -0.5, 1.5),
+  zoom: clamp(zoom, 0.5, MOST_ZOOM),
+});
+
+// Even-odd rule. `corners` and `points` are x, y, x, y, … in the same units.
+function mark(points, corners, value, into) {
+  const xs = corners.filter((_, place) => place % 2 === 0);
+  const ys = corners.filter((_, place) => place % 2 === 1);
+  const [left, right] = [Math.min(...xs), Math.max(...xs)];
+  const [bottom, top] = [Math.min(...ys), Math.max(...ys)];
+  for (let point = 0; point < count; point += 1) {
+    const x = points[2 * point];
+    const y = points[2 * point + 1];
+    if (x < left || x > right || y < bottom || y > top || x === FULL) continue;
+    let inside = false;
+    for (let i = 0, j = xs.length - 1; i < xs.length; j = i, i += 1) {
+      if (ys[i] > y !== ys[j] > y && x < ((xs[j] - xs[i]) * (y - ys[i])) / (ys[j] - ys[i]) + xs[i]) inside = !inside;
+    }
+    if (inside) into[point] = value;
+  }
+}
+
+function select(step) {
+  if (step.mode === 'new') state.selection = [];
+  state.selection.push(step);
+  updateSelection();
+  say(selectedCount ? '' : 'No point lies in that area.');
+}
+
+function updateSelection() {
+  selected.fill(0);
+  for (const step of state.selection) {
+    const value = step.mode === 'remove' ? 0 : 1;
+    if (step.cell) mark(step.cell.points, step.corners, value, selected);
+    else for (const point of [step.near, ...neighborsOf(step.near)]) selected[point] = value;
+  }
+  let any = false;
+  for (let point = 0; point < count && !any; point += 1) any = selected[point] === 1;
+  if (!any) state.selection = [];
+  selectedCount = 0;
+  visibleCount = 0;
+  for (let point = 0; point < count; point += 1) {
+    const hidden = state.hidden.size && state.hidden.has(labelLevels[point]);
+    states[point] = hidden ? HIDDEN : any && !selected[point] ? FADED : SHOWN;
+    if (!hidden) {
+      visibleCount += 1;
+      selectedCount += selected[point];
+    }
+  }
+  card?.forget(states);
+  showSelection();
+  redraw();
+  saveState();
+}
+
+function showSelection() {
+  const of = `${whole(visibleCount)}${visibleCount < count ? ' visible' : ''} points`;
+  element('status').textContent = state.selection.length
+    ? `${whole(selectedCount)} of ${of} selected, in every cell`
+    : `${of}, none selected`;
+  element('clear').disabled = !state.selection.length;
+  element('save-ids').disabled = !selectedCount;
+}
+
+function clearSelection() {
+  state.selection = [];
+  updateSelection();
+}

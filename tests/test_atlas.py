@@ -1,0 +1,918 @@
+"""The atlas: what is written into the page, and the page itself in a real headless Chromium."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import atlas
+import numpy as np
+import plot_grid
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import ROOT
+from PIL import Image
+from umap_sweep import configuration, store
+from umap_sweep.errors import InputError
+
+SCRIPTS = ("painter.js", "data.js", "state.js", "drawing.js", "page.js", "saving.js", "controls.js")
+PAGE = [ROOT / "scripts" / "atlas_page" / name for name in ("page.html", "atlas.css", *SCRIPTS)]
+OPTIONS = {"max_points": 100_000, "features": 2, "neighbors": 5}
+SIDE = 8  # Points lie on a lattice of 8 × 8, in another order in each cell, so that panels show them well apart.
+COUNT = SIDE**2
+ATTACKS = [
+    "<img src=x onerror=\"document.title='owned'\">",
+    "</script><script>document.title='owned'</script>",
+    '"quoted", with a comma',
+    "\u202etxt.exe\u202c",
+    "{{data}}&amp;\u2028<!--",
+    "=1+1",
+]
+IDS = ATTACKS + [f"row {number}" for number in range(len(ATTACKS), COUNT)]
+LABELS = ["</style><b onclick=x>bold", "plain", "'\u202e\"&lt;"]
+FEATURES = ["<i>weight</i>", "</option>size", "constant"]
+CELLS = [
+    {"metric": "euclidean", "knn_k": 7, "knn_seed": 10, "knn_jobs": 1, "n_neighbors": k, "min_dist": m, "seed": s}
+    for k, m, s in [(5, 0.1, 1), (5, 0.5, 1), (7, 0.1, 1), (5, 0.1, 2)]
+]
+SHARED = {
+    "dataset": "toy",
+    "datasets": {"toy": {"source": "file", "path": "data/“toy”: #1.csv"}},
+    "knn": {"metric": "euclidean", "method": "auto", "n_neighbors": 7, "seed": [10, 11], "n_jobs": 1},
+    "umap": {"spread": 1.5},
+    "cpu": "x86-64-v3",
+    "blas_threads": 1,
+}
+
+
+@dataclass
+class Sweep:
+    """A stored sweep of 64 points, and what is known about it."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        """Store data, k-NN and cells."""
+        generator = np.random.default_rng(5)
+        self.features = np.column_stack([generator.normal(size=(COUNT, 2)) * [3, 1], np.ones(COUNT)]).astype(np.float32)
+        self.labels = [LABELS[place % 3] for place in range(COUNT)]
+        distances = np.linalg.norm(self.features[:, None] - self.features[None], axis=-1)
+        self.indices = np.argsort(distances, axis=1, kind="stable")[:, :7].astype(np.int32)
+        lattice = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE)), axis=-1).reshape(-1, 2).astype(np.float32)
+        self.cells = [lattice[generator.permutation(COUNT)] for _ in CELLS]
+        self.store_data(self.labels)
+        columns = {f"index_{rank}": self.indices[:, rank] for rank in range(7)}
+        pq.write_table(pa.table(columns), self.folder / "knn.parquet", write_page_checksum=True)
+        for path, points in zip(self.embeddings, self.cells, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            axes = {"umap_1": points[:, 0], "umap_2": points[:, 1]}
+            pq.write_table(pa.table({"id": IDS, **axes}), path, write_page_checksum=True)
+
+    def store_data(self, labels: Any) -> None:
+        values = pa.FixedSizeListArray.from_arrays(pa.array(self.features.ravel()), 3)
+        table = pa.table({"id": IDS, **({} if labels is None else {"label": labels}), "features": values})
+        record = store.make_record("data", {}, store.fingerprint(table), feature_names=FEATURES)
+        store.write(self.folder / "data.parquet", table, record)
+
+    @staticmethod
+    def part(cell: dict[str, Any]) -> str:
+        return "/".join(f"{name}={value}" for name, value in cell.items())
+
+    @property
+    def embeddings(self) -> list[Path]:
+        return [self.folder / "embeddings" / self.part(cell) / "embedding.parquet" for cell in CELLS]
+
+    def comparisons(self) -> dict[str, Any]:
+        """Store metrics, local recall and seed instability, as their rules do, and return where they are."""
+        generator = np.random.default_rng(6)
+        rows = [
+            {name: cell[name] for name in atlas.KEY_COLUMNS}
+            | {"recall_5": 0.25 * place, "seconds": None, "rows": COUNT}
+            for place, cell in enumerate(CELLS)
+        ]
+        metrics = self.folder / "metrics.parquet"
+        schema = pa.schema([*((name, pa.float64()) for name in ("recall_5", "seconds"))])
+        table = pa.Table.from_pylist(rows)
+        table = table.set_column(
+            table.column_names.index("seconds"),
+            schema.field("seconds"),
+            pa.array([None, None, 3.5, None], pa.float64()),
+        )
+        pq.write_table(table, metrics, write_page_checksum=True)
+        recall = [self.folder / "points" / self.part(cell) / "points.parquet" for cell in CELLS]
+        shared = {name: value for name, value in CELLS[0].items() if name not in ("knn_seed", "seed")}
+        instability = [self.folder / "stability" / self.part(shared) / "points.parquet"]
+        for name, paths in (("recall", recall), ("instability", instability)):
+            for path in paths:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                values = generator.random(COUNT).astype(np.float32)
+                pq.write_table(pa.table({name: values}), path, write_page_checksum=True)
+        return {"metrics": metrics, "recall": recall, "instability": instability}
+
+    def collect(self, options: dict[str, Any] | None = None, **also: Any) -> tuple[dict[str, Any], atlas.Payload]:
+        paths = (self.folder / "data.parquet", self.folder / "knn.parquet", self.embeddings)
+        header, payload = atlas.collect(*paths, CELLS, SHARED, OPTIONS | (options or {}), **also)
+        return header | {"dataset": "toy", "metric": "euclidean"}, payload
+
+    def write(self, out: Path, options: dict[str, Any] | None = None, **also: Any) -> Path:
+        atlas.write(*self.collect(options, **also), PAGE, out)
+        return out
+
+    def shown(self, cell: int) -> np.ndarray:
+        """Return where the page shows each row: x to the right and y upwards, 0 to 1."""
+        aligned = atlas.align(self.cells[cell].astype(float), self.reference())
+        return atlas.quantise(aligned) / (atlas.LARGEST + 1)
+
+    def reference(self) -> np.ndarray:
+        return self.cells[0].astype(float)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    return Sweep(tmp_path_factory.mktemp("sweep"))
+
+
+# ---- What is written into the page -----------------------------------------------------------------------------------
+
+
+def test_same_input_gives_same_bytes(sweep: Sweep, tmp_path: Path) -> None:
+    comparisons = sweep.comparisons()
+    first = sweep.write(tmp_path / "a.html", **comparisons).read_bytes()
+    assert sweep.write(tmp_path / "b.html", **comparisons).read_bytes() == first
+
+
+def test_a_sample_keeps_each_labels_share_and_no_label_is_lost() -> None:
+    strata = np.repeat([0, 1, 2], [9000, 997, 3])
+    rows = atlas.choose_rows(strata, 1000)
+    assert len(set(rows.tolist())) == 1000
+    np.testing.assert_array_equal(np.bincount(strata[rows]), [900, 99, 1])
+    np.testing.assert_array_equal(rows, atlas.choose_rows(strata, 1000))
+
+
+@pytest.mark.parametrize("most", [1, 7, 60, 999])
+def test_a_sample_has_the_size_asked_for(most: int) -> None:
+    strata = np.append(np.arange(50), np.full(950, 50))
+    rows = atlas.choose_rows(strata, most)
+    assert len(set(rows.tolist())) == len(rows) == most
+    assert most < 51 or len(np.unique(strata[rows])) == 51
+
+
+def test_all_rows_are_drawn_in_an_order_that_no_class_leads() -> None:
+    rows = atlas.choose_rows(np.repeat([0, 1], 500), 1000)
+    assert sorted(rows.tolist()) == list(range(1000))
+    assert 400 < (rows[:500] < 500).sum() * 2 < 600
+
+
+def test_coordinates_keep_their_proportions_to_a_60000th() -> None:
+    points = np.random.default_rng(0).normal(size=(500, 2)) * [10, 1] + [1e3, -1e3]
+    points[7] = np.nan
+    quantised = atlas.quantise(points)
+    assert quantised[7].tolist() == [atlas.LARGEST + 1] * 2
+    kept = np.delete(np.arange(500), 7)
+    width = np.ptp(points[kept, 0])
+    back = quantised[kept] / atlas.LARGEST * width
+    difference = points[kept] - back
+    np.testing.assert_allclose(difference, np.broadcast_to(difference.mean(axis=0), difference.shape), atol=width / 6e4)
+
+
+def test_alignment_undoes_rotation_and_mirroring_and_changes_no_distance() -> None:
+    points = np.random.default_rng(0).normal(size=(100, 2)) * [3, 1]
+    turned = points @ np.array([[np.cos(2), np.sin(2)], [np.sin(2), -np.cos(2)]]) + 5
+    turned[3] = np.nan
+    aligned = np.delete(atlas.align(turned, points), 3, axis=0)
+    expected = np.delete(points, 3, axis=0)
+    np.testing.assert_allclose(aligned - aligned.mean(axis=0), expected - expected.mean(axis=0), atol=1e-9)
+
+
+def test_neighbors_leave_out_the_point_itself_and_those_not_shown() -> None:
+    indices = np.array([[0, 1, 2, 3], [2, 1, 0, 3], [3, 0, 1, -1], [1, 0, 2, 3]])
+    np.testing.assert_array_equal(atlas.nearest(indices, np.array([3, 1, 2]), 3), [[1, 3, 2], [2, 3, 0], [0, 3, 1]])
+
+
+def test_features_are_those_named_or_those_that_vary_most(sweep: Sweep) -> None:
+    path, rows = sweep.folder / "data.parquet", np.array([5, 3])
+    found = atlas.read_features(path, rows, 2)
+    assert [name for name, _ in found] == [FEATURES[0], FEATURES[1]]
+    np.testing.assert_array_equal(found[1][1], sweep.features[[5, 3], 1])
+    assert [name for name, _ in atlas.read_features(path, rows, ["constant"])] == ["constant"]
+    with pytest.raises(InputError, match=r"atlas.features has 'size', which is no feature"):
+        atlas.read_features(path, rows, ["size"])
+
+
+def test_a_table_of_other_rows_is_refused(sweep: Sweep, tmp_path: Path) -> None:
+    short = tmp_path / "points.parquet"
+    pq.write_table(pa.table({"recall": np.zeros(3, np.float32)}), short, write_page_checksum=True)
+    with pytest.raises(InputError, match="has 3 rows, and the data 64"):
+        sweep.collect(recall=[short])
+
+
+def test_a_page_too_large_for_a_browser_is_refused(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atlas, "MOST_BYTES", 1000)
+    with pytest.raises(InputError, match=r"Lower atlas\.max_points"):
+        sweep.collect()[1].encode()
+
+
+def test_categories_are_in_natural_order_and_no_label_comes_last() -> None:
+    names, codes = atlas.categories(pa.chunked_array([["b", None], ["a10", "a2", "b"]]))
+    assert (names, codes.tolist()) == (["a2", "a10", "b"], [2, 3, 1, 0, 2])
+    names, codes = atlas.categories(pa.chunked_array([[10.0, np.nan, 2.0, None]]))
+    assert (names, codes.tolist()) == (["2", "10"], [1, 2, 0, 2])
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "scale"),
+    [
+        (["1", "2"], "auto", False),
+        (list(range(30)), "auto", False),
+        (list(range(31)), "auto", True),
+        ([0.5, 1.0], "auto", True),
+        ([0.5, 1.0], "categorical", False),
+        ([1, 2], "numeric", True),
+        ([np.nan, np.inf], "auto", False),
+    ],
+)
+def test_labels_are_a_scale_where_the_figures_take_them_for_one(labels: list, kind: str, scale: bool) -> None:
+    assert atlas.is_scale(pa.chunked_array([labels]), kind) == scale
+    assert bool(plot_grid.colour_points(pa.array(labels), kind, len(labels)).limits) == scale
+
+
+def test_colours_of_labels_are_those_of_the_figures() -> None:
+    source = (PAGE[0].parent / "drawing.js").read_text(encoding="utf-8")
+    light = re.search(r"light: \[(.*?)\]", source, re.DOTALL)[1]
+    assert re.findall(r"#\w{6}", light) == plot_grid.CATEGORY_COLOURS
+
+
+def test_a_copied_configuration_is_the_cell() -> None:
+    defaults = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    for cell in CELLS:
+        copied = yaml.safe_load(atlas.configuration_of(cell, SHARED))
+        merged = {**defaults, **copied, "datasets": {**defaults["datasets"], **copied["datasets"]}}
+        settings = configuration.complete(merged, copied)
+        assert configuration.cells(settings).to_dict("records") == [cell]
+        assert settings["datasets"]["toy"] == SHARED["datasets"]["toy"]
+        assert settings["umap"]["spread"] == 1.5
+
+
+def test_data_in_the_page_holds_no_character_of_markup() -> None:
+    text = atlas.json_for_html(ATTACKS)
+    assert text.isascii() and not set("<>&") & set(text)
+    assert json.loads(text) == ATTACKS
+
+
+def test_the_policy_allows_the_pages_own_script_and_style_alone(sweep: Sweep, tmp_path: Path) -> None:
+    html = sweep.write(tmp_path / "atlas.html").read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
+    assert "unsafe" not in policy and "default-src 'none'" in policy
+    for kind, pattern in (("script", r"<script>(.*?)</script>"), ("style", r"<style>(.*?)</style>")):
+        parts = re.findall(pattern, html, re.DOTALL)
+        assert len(parts) == 1
+        digest = base64.b64encode(hashlib.sha256(parts[0].encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", html)
+
+
+# ---- The page in a browser -------------------------------------------------------------------------------------------
+
+BROWSER_ARGUMENTS = [
+    *("--headless=new", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--hide-scrollbars", "--force-color-profile=srgb"),
+    # As on a machine without a graphics card, but with WebGL, so that its code can be tried too.
+    *("--disable-gpu", "--enable-unsafe-swiftshader"),
+]
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    names = ("google-chrome", "chromium", "chromium-browser")
+    browser, chromedriver = next(filter(None, map(shutil.which, names)), None), shutil.which("chromedriver")
+    if not (browser and chromedriver):
+        pytest.skip("needs Chromium and its driver: on Debian, apt-get install chromium chromium-driver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in (*BROWSER_ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+    yield started
+    started.quit()
+
+
+@dataclass
+class Atlas:
+    """An opened page, used as a reader uses it."""
+
+    driver: Any
+    sweep: Sweep
+    path: Path
+    downloads: Path
+
+    def open(self, fragment: str = "", width: int = 1280, height: int = 1000) -> Atlas:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.driver.get("about:blank")
+        self.driver.get(self.path.as_uri() + fragment)
+        self.wait(lambda: self.run("return document.getElementById('plot').dataset.ready"))
+        return self
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def wait(self, condition: Callable[[], Any], seconds: float = 20) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"nothing within {seconds} s; the page says {self.text('failure')!r}"
+            time.sleep(0.02)
+        return found
+
+    def settle(self) -> None:
+        """Wait until everything asked for is drawn, and the address written."""
+        wait = (
+            "const done = arguments[0]; setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 300)"
+        )
+        self.driver.execute_async_script(wait)
+
+    def find(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def all(self, selector: str) -> list[Any]:
+        return self.driver.find_elements("css selector", selector)
+
+    def click(self, selector: str) -> None:
+        self.find(selector).click()
+
+    def text(self, name: str) -> str:
+        return self.run("return document.getElementById(arguments[0]).textContent", name)
+
+    def choose(self, name: str, value: str) -> None:
+        self.run(
+            "const one = document.getElementById(arguments[0]); one.value = arguments[1];"
+            "one.dispatchEvent(new Event('change'))",
+            *(name, value),
+        )
+
+    def press(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    # The large picture.
+
+    def place(self, point: np.ndarray) -> tuple[int, int]:
+        """Return where a point, 0 to 1, is in the window when the whole cell is shown."""
+        box = self.run(
+            "const b = document.getElementById('points').getBoundingClientRect(); return [b.left, b.top, b.width]"
+        )
+        x, y = ((point - 0.5) * 0.94 + 0.5) * [1, -1] + [0, 1]
+        return round(box[0] + x * box[2]), round(box[1] + y * box[2])
+
+    def drag(self, path: list[tuple[float, float]], *keys: str) -> None:
+        """Drag along corners given in the cell's coordinates."""
+        from selenium.webdriver import ActionChains
+        from selenium.webdriver.common.actions.action_builder import ActionBuilder
+
+        for key in keys:
+            ActionChains(self.driver).key_down(key).perform()
+        builder = ActionBuilder(self.driver, duration=20)
+        places = [self.place(np.array(corner)) for corner in path]
+        builder.pointer_action.move_to_location(*places[0]).pointer_down()
+        for place in places[1:]:
+            builder.pointer_action.move_to_location(*place)
+        builder.pointer_action.pointer_up()
+        builder.perform()
+        for key in keys:
+            ActionChains(self.driver).key_up(key).perform()
+
+    def point_at(self, point: np.ndarray, click: bool = False) -> None:
+        from selenium.webdriver.common.actions.action_builder import ActionBuilder
+
+        builder = ActionBuilder(self.driver, duration=20)
+        builder.pointer_action.move_to_location(*self.place(point))
+        if click:
+            builder.pointer_action.click()
+        builder.perform()
+
+    # What can be seen.
+
+    def canvas(self, element: Any) -> np.ndarray:
+        url = self.run("return arguments[0].toDataURL()", element)
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGBA")).astype(int)
+
+    def large(self) -> np.ndarray:
+        """Return what the screen shows of the large picture."""
+        self.settle()
+        shot = Image.open(io.BytesIO(self.find("#plot").screenshot_as_png)).convert("RGB")
+        return np.asarray(shot).astype(int)[1:-1, 1:-1]
+
+    def panels(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Return each small panel's points and marks, by the number of its cell."""
+        found = {}
+        for panel in self.all("#grid .panel:not(.absent)"):
+            name = panel.get_attribute("aria-label")
+            key = tuple(map(float, re.findall(r"[\d.]+", name)))
+            number = [(cell["n_neighbors"], cell["min_dist"]) for cell in CELLS[:3]].index(key)
+            found[number] = tuple(map(self.canvas, panel.find_elements("css selector", "canvas")))
+        return found
+
+    def seen(self, picture: np.ndarray, cell: int) -> np.ndarray:
+        """Return the colour at each row's place, shape (64, 4)."""
+        places = ((self.sweep.shown(cell) - 0.5) * 0.94 + 0.5) * [1, -1] + [0, 1]
+        columns, rows = np.floor(places * len(picture)).astype(int).T
+        return picture[rows, columns]
+
+    def vivid(self, picture: np.ndarray, cell: int) -> set[int]:
+        """Return the rows that are drawn in a colour, rather than faded or not at all."""
+        colours = self.seen(picture, cell)[:, :3]
+        return set(np.flatnonzero(np.ptp(colours, axis=1) > 40).tolist())
+
+    def ringed(self, marks: np.ndarray, cell: int, reach: int = 4) -> set[int]:
+        """Return the rows that have a ring around them, of at most `reach` pixels."""
+        places = ((self.sweep.shown(cell) - 0.5) * 0.94 + 0.5) * [1, -1] + [0, 1]
+        found = set()
+        for row, (x, y) in enumerate(places * len(marks)):
+            left, top = max(round(x) - reach, 0), max(round(y) - reach, 0)
+            box = marks[top : round(y) + reach + 1, left : round(x) + reach + 1, 3]
+            if (box > 200).sum() > 10:
+                found.add(row)
+        return found
+
+    def saved(self, ending: str) -> Path:
+        found = self.wait(lambda: [path for path in self.downloads.iterdir() if path.name.endswith(ending)])
+        self.settle()
+        return found[0]
+
+    def saved_ids(self) -> list[list[str]]:
+        self.click("#save-ids")
+        path = self.saved(".csv")
+        with path.open(newline="", encoding="utf-8") as opened:
+            rows = list(csv.reader(opened))
+        path.unlink()
+        return rows
+
+    def hash(self) -> str:
+        self.settle()
+        return self.run("return location.hash")
+
+
+@pytest.fixture(scope="module")
+def page(sweep: Sweep, driver: Any, tmp_path_factory: pytest.TempPathFactory) -> Atlas:
+    folder = tmp_path_factory.mktemp("page")
+    made = Atlas(driver, sweep, sweep.write(folder / "atlas.html", **sweep.comparisons()), folder / "downloads")
+    made.downloads.mkdir()
+    behaviour = {"behavior": "allow", "downloadPath": str(made.downloads)}
+    driver.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def quiet_console(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test whose page writes a warning or an error, a violated security policy included."""
+    yield
+    if "page" in request.fixturenames or "driver" in request.fixturenames:
+        entries = request.getfixturevalue("driver").get_log("browser")
+        # A screenshot of an imitated graphics card is slow, and Chromium says so.
+        assert [entry["message"] for entry in entries if "ReadPixels" not in entry["message"]] == []
+
+
+def test_opens_without_any_request(page: Atlas) -> None:
+    page.driver.get_log("performance")
+    page.open()
+    messages = [json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")]
+    sent = [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+    assert sent and {url for url in sent if not url.startswith("data:")} <= {"about:blank", page.path.as_uri()}
+    assert page.text("failure") == ""
+
+
+def test_every_cell_shows_every_point(page: Atlas) -> None:
+    page.open()
+    pictures = page.panels()
+    assert sorted(pictures) == [0, 1, 2]
+    for cell, (points, _) in pictures.items():
+        assert page.vivid(points, cell) == set(range(COUNT))
+    assert "not in the grid" in page.find(".panel.absent").get_attribute("aria-label")
+
+
+def inside_triangle(points: np.ndarray, corners: list[tuple[float, float]]) -> set[int]:
+    a, b, c = (np.array(corner) for corner in corners)
+    sides = [(q - p)[0] * (points - p)[:, 1] - (q - p)[1] * (points - p)[:, 0] for p, q in ((a, b), (b, c), (c, a))]
+    signs = np.sign(sides)
+    return set(np.flatnonzero((signs == signs[0]).all(axis=0)).tolist())
+
+
+def selected_everywhere(page: Atlas, expected: set[int]) -> None:
+    page.settle()
+    for cell, (points, _) in page.panels().items():
+        assert page.vivid(points, cell) == expected
+    rows = page.saved_ids()
+    assert rows == [["id", "label"], *([IDS[row], page.sweep.labels[row]] for row in sorted(expected))]
+
+
+def test_a_lasso_selects_the_same_points_in_every_cell(page: Atlas) -> None:
+    corners = [(0.05, 0.07), (0.93, 0.2), (0.35, 0.88)]
+    expected = inside_triangle(page.sweep.shown(1), corners)
+    assert 10 < len(expected) < 40
+    page.open("#cell=5/0.5/10/1")
+    page.click("#lasso")
+    path = [
+        tuple(np.array(a) + (np.array(b) - a) * t)
+        for a, b in zip(corners, corners[1:] + corners[:1], strict=True)
+        for t in (0, 0.5)
+    ]
+    page.drag(path)
+    assert page.text("status").startswith(f"{len(expected)} of 64 points selected")
+    selected_everywhere(page, expected)
+    assert page.vivid(page.large(), 1) == expected
+
+
+def test_boxes_add_to_the_selection_and_take_from_it(page: Atlas) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    def box(left: float, bottom: float, right: float, top: float) -> set[int]:
+        x, y = page.sweep.shown(0).T
+        return set(np.flatnonzero((x > left) & (x < right) & (y > bottom) & (y < top)).tolist())
+
+    page.open()
+    page.press("b")
+    page.drag([(0.06, 0.06), (0.5, 0.5)])
+    page.drag([(0.5, 0.5), (0.93, 0.93)], Keys.SHIFT)
+    page.drag([(0.2, 0.2), (0.8, 0.65)], Keys.ALT)
+    expected = (box(0.06, 0.06, 0.5, 0.5) | box(0.5, 0.5, 0.93, 0.93)) - box(0.2, 0.2, 0.8, 0.65)
+    selected_everywhere(page, expected)
+    page.press(Keys.ESCAPE)
+    assert page.text("status") == "64 points, none selected"
+
+
+def test_pointing_at_a_point_rings_its_neighbors_in_the_data_in_every_cell(page: Atlas) -> None:
+    page.open()
+    row = 20
+    page.point_at(page.sweep.shown(0)[row])
+    page.wait(lambda: IDS[row] in page.text("tooltip"))
+    assert page.sweep.labels[row] in page.text("tooltip")
+    expected = set(page.sweep.indices[row, :6].tolist())
+    assert row in expected
+    page.settle()
+    for cell, (_, marks) in page.panels().items():
+        assert page.ringed(marks, cell) == expected
+    assert page.ringed(page.canvas(page.find("#marks")), 0, reach=9) == expected
+    assert [one.text for one in page.all("#neighbors button")] == [IDS[other] for other in page.sweep.indices[row, 1:6]]
+
+
+def test_search_finds_an_id_and_says_when_there_is_none(page: Atlas) -> None:
+    page.open()
+    for row in (2, 40):
+        page.run("document.getElementById('id').value = ''")
+        page.find("#id").send_keys(IDS[row], "\n")
+        assert page.text("card-id") == IDS[row]
+        page.settle()
+        for cell, (_, marks) in page.panels().items():
+            assert page.ringed(marks, cell) == set(page.sweep.indices[row, :6].tolist())
+    page.find("#id").send_keys("0", "\n")
+    assert "No point has the id" in page.text("search-note")
+    page.click("#neighbors button")
+    assert page.text("card-id") == IDS[page.sweep.indices[40, 1]]
+
+
+def test_the_legend_hides_labels_in_every_cell(page: Atlas) -> None:
+    page.open()
+    order = sorted(LABELS)
+    assert [one.get_property("textContent") for one in page.all("#legend .entry bdi")] == order
+    page.all("#legend .entry")[1].click()
+    page.settle()
+    expected = {row for row, label in enumerate(page.sweep.labels) if label != order[1]}
+    for cell, (points, _) in page.panels().items():
+        assert page.vivid(points, cell) == expected
+    assert page.text("status") == f"{len(expected)} visible points, none selected"
+    page.all("#legend .only")[2].click()
+    page.settle()
+    assert page.vivid(page.panels()[0][0], 0) == {row for row in range(COUNT) if page.sweep.labels[row] == order[2]}
+    page.all("#legend .only")[2].click()
+    assert page.text("status") == "64 points, none selected"
+
+
+def test_hidden_points_are_neither_selected_nor_saved(page: Atlas) -> None:
+    page.open()
+    page.all("#legend .entry")[0].click()
+    page.press("b")
+    page.drag([(-0.02, -0.02), (1.02, 1.02)])
+    expected = [row for row in range(COUNT) if page.sweep.labels[row] != sorted(LABELS)[0]]
+    assert [row[0] for row in page.saved_ids()[1:]] == [IDS[row] for row in expected]
+
+
+@pytest.mark.parametrize("colour", [f"feature:{FEATURES[0]}", "recall", "instability"])
+def test_points_are_coloured_by_what_is_chosen(page: Atlas, colour: str) -> None:
+    page.open()
+    before = page.panels()
+    page.choose("colour", colour)
+    page.settle()
+    after = page.panels()
+    # A cell that has no seeds to compare has no instability to show.
+    known = [0] if colour == "instability" else [0, 1, 2]
+    for cell in after:
+        values = page.sweep.features[:, 0]
+        if colour != f"feature:{FEATURES[0]}":
+            folder = "points" if colour == "recall" else "stability"
+            key = CELLS[cell] if colour == "recall" else {k: v for k, v in CELLS[0].items() if "seed" not in k}
+            values = pq.read_table(page.sweep.folder / folder / Sweep.part(key) / "points.parquet", partitioning=None)[
+                colour
+            ]
+        if cell in known:
+            # Viridis becomes lighter from one end to the other.
+            lightness = page.seen(after[cell][0], cell)[:, 1]
+            assert np.corrcoef(np.argsort(np.argsort(values)), lightness)[0, 1] > 0.9
+        else:
+            assert page.vivid(after[cell][0], cell) == set()
+        assert not np.array_equal(before[cell][0], after[cell][0])
+
+
+def test_the_metrics_stand_beside_the_grid_and_open_cells(page: Atlas) -> None:
+    page.open()
+    assert [one.text for one in page.all("#metric option")] == ["recall 5", "seconds"]
+    assert [one.text for one in page.all("#heatmap .value")] == ["0.000", "0.250", "0.500", "–"]
+    page.choose("metric", "seconds")
+    assert [one.text for one in page.all("#heatmap .value")] == ["–", "–", "3.50", "–"]
+    page.all("#heatmap .value")[2].click()
+    assert page.text("cell-title") == "n_neighbors 7 · min_dist 0.1"
+
+
+def test_seeds_are_chosen_for_the_whole_grid(page: Atlas) -> None:
+    page.open("#cell=5/0.5/10/1&theme=dark")
+    # All panels wait to be drawn anew when some of them lose their cell.
+    page.run(
+        "document.getElementById('theme').click(); const seeds = document.getElementById('seeds');"
+        "seeds.value = '10/2'; seeds.dispatchEvent(new Event('change'))"
+    )
+    assert page.text("cell-title") == "n_neighbors 5 · min_dist 0.1"
+    page.settle()
+    panels = page.all("#grid .panel:not(.absent)")
+    assert len(panels) == 1
+    points = page.canvas(panels[0].find_element("css selector", "canvas"))
+    assert page.vivid(points, 3) == set(range(COUNT))
+
+
+def test_the_address_holds_the_state(page: Atlas) -> None:
+    page.open()
+    page.all("#grid .panel")[1].click()
+    page.press("l")
+    page.drag([(0.05, 0.07), (0.93, 0.2), (0.7, 0.5), (0.35, 0.88)])
+    page.choose("colour", f"feature:{FEATURES[1]}")
+    page.choose("metric", "seconds")
+    page.all("#legend .entry")[2].click()
+    page.find("#id").send_keys(IDS[3], "\n")
+    page.click("#theme")
+    page.click("#zoom-in")
+    page.press("\t")
+    page.settle()
+
+    def state() -> list[Any]:
+        pictures = {cell: [picture.tolist() for picture in both] for cell, both in page.panels().items()}
+        marks = page.canvas(page.find("#marks")).tolist()
+        names = ("status", "cell-title", "card-id")
+        pressed = [one.get_attribute("aria-pressed") for one in page.all("[aria-pressed]")]
+        chosen = [page.find(f"#{name}").get_property("value") for name in ("colour", "metric", "id")]
+        return [*(page.text(name) for name in names), pressed, chosen, pictures, marks]
+
+    before, fragment = state(), page.hash()
+    page.open(fragment)
+    page.settle()
+    assert state() == before
+    assert page.hash() == fragment
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        "#cell=9/9/9/9&colour=feature:none&metric=x&hide=:none,,:%ff&view=a,b&id=%&select=n:area:5/0.1/10/1:zz;x;n:near&theme=blue",
+        "#<img src=x onerror=alert(1)>",
+        "#view=1e999,0,0&select=n:area:5/0.1/10/1:" + ".".join("1" * 999),
+        "#cell=__proto__&colour=constructor&tool=toString",
+    ],
+)
+def test_an_address_that_says_nonsense_shows_the_page(page: Atlas, fragment: str) -> None:
+    page.open(fragment)
+    assert page.text("status") == "64 points, none selected"
+    assert page.text("cell-title") == "n_neighbors 5 · min_dist 0.1"
+    assert page.text("failure") == ""
+    assert page.vivid(page.large(), 0) == set(range(COUNT))
+    assert page.hash() in (fragment, "#cell=5/0.1/10/1")
+
+
+def test_the_configuration_of_the_cell_is_copied(page: Atlas) -> None:
+    page.driver.execute_cdp_cmd(
+        "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    )
+    page.open("#cell=7/0.1/10/1")
+    page.click("#copy")
+    page.wait(lambda: "mine.yaml" in page.text("done"))
+    copied = page.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+    assert copied == atlas.configuration_of(CELLS[2], SHARED)
+
+
+def test_a_refused_clipboard_shows_the_configuration(page: Atlas) -> None:
+    page.open()
+    page.run("navigator.clipboard.writeText = () => Promise.reject(new Error('refused'))")
+    page.click("#copy")
+    page.wait(lambda: page.find("#configuration").is_displayed())
+    assert page.find("#yaml").get_property("value") == atlas.configuration_of(CELLS[0], SHARED)
+
+
+@pytest.mark.parametrize(("button", "panels"), [("save-cell", 1), ("save-grid", 3)])
+def test_pictures_are_saved(page: Atlas, button: str, panels: int) -> None:
+    page.open()
+    page.click(f"#{button}")
+    path = page.saved(".png")
+    picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    path.unlink()
+    assert min(picture.shape[:2]) >= 900
+    # Three labels, so three colours, each in a third of the points.
+    counts = np.unique(picture[np.ptp(picture, axis=2) > 60], axis=0, return_counts=True)[1]
+    leading = counts[np.argsort(counts)[-3:]]
+    assert leading.min() > 0.7 * leading.max()
+    assert leading.min() > 500 * panels
+    # The page is as it was.
+    page.settle()
+    assert page.vivid(page.panels()[0][0], 0) == set(range(COUNT))
+
+
+def test_the_keyboard_is_enough(page: Atlas) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    page.open()
+    focused = "const one = document.activeElement; return one.getAttribute('aria-label') || one.id || one.textContent"
+    for _ in range(20):
+        page.press(Keys.TAB)
+        if "n_neighbors 5, min_dist 0.1" in page.run(focused):
+            break
+    page.press(Keys.ARROW_RIGHT)
+    assert page.text("cell-title") == "n_neighbors 5 · min_dist 0.5"
+    assert page.run(focused) == "n_neighbors 5, min_dist 0.5"
+    page.press(Keys.ARROW_LEFT, Keys.ARROW_DOWN, Keys.ARROW_RIGHT)  # Nothing lies to the right.
+    assert page.run(focused) == "n_neighbors 7, min_dist 0.1"
+    page.press("l")
+    assert page.find("#lasso").get_attribute("aria-pressed") == "true"
+    page.press("/", "row 33", Keys.ENTER)
+    assert page.text("card-id") == "row 33"
+    for _ in range(20):
+        page.press(Keys.TAB)
+        if page.run(focused) == "select-neighbors":
+            break
+    page.press(Keys.ENTER)
+    assert page.text("status").startswith("6 of 64 points selected")
+    page.press(Keys.ESCAPE)
+    assert not page.find("#card").is_displayed()
+    page.press(Keys.ESCAPE)
+    assert page.text("status") == "64 points, none selected"
+    page.run("document.getElementById('plot').focus()")
+    page.press("+", Keys.ARROW_LEFT)
+    assert "view=" in page.hash()
+    page.press(Keys.ENTER)
+    assert page.find("#card").is_displayed()
+    page.press("0")
+    assert "view=" not in page.hash()
+
+
+def test_text_from_the_data_stays_text(page: Atlas) -> None:
+    page.open()
+    assert [one.get_property("textContent") for one in page.all("#legend bdi")] == sorted(LABELS)
+    assert [one.get_property("textContent") for one in page.all("#colour optgroup option")] == FEATURES[:2]
+    for row in range(len(ATTACKS)):
+        page.run("document.getElementById('id').value = arguments[0]", IDS[row])
+        page.click("#search button")
+        assert page.text("card-id") == IDS[row]
+        page.point_at(page.sweep.shown(0)[row])
+        page.wait(lambda row=row: IDS[row] in page.text("tooltip"))
+    page.run("document.getElementById('id').value = '<b>none</b>'")
+    page.click("#search button")
+    assert "<b>none</b>" in page.text("search-note")
+    assert page.run("return document.title") == "toy: UMAP atlas"
+    assert page.run("return document.querySelectorAll('img, b, script:not([type]):not(:last-of-type)').length") == 0
+    assert page.run("return document.scripts.length") == 2  # The data is taken out when it is read.
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_is_wider_than_the_window(page: Atlas, width: int, theme: str) -> None:
+    scheme = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+    page.open(width=width)
+    assert page.run("return document.documentElement.scrollWidth") <= width
+    background = page.panels()[0][0][0, 0, :3]
+    assert (background.mean() < 60) == (theme == "dark")
+    page.click("#theme")
+    page.settle()
+    assert (page.panels()[0][0][0, 0, :3].mean() < 60) == (theme == "light")
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_fingers_tap_and_pinch(page: Atlas) -> None:
+    page.open(width=390)
+
+    def touch(kind: str, *places: tuple[int, int]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    x, y = page.place(page.sweep.shown(0)[9])
+    touch("touchStart", (x + 4, y - 4))
+    touch("touchEnd")
+    assert page.text("card-id") == "row 9"
+    assert page.find("#tooltip").is_displayed()
+    x, y = page.place(np.array([0.5, 0.5]))
+    touch("touchStart", (x - 30, y), (x + 30, y))
+    touch("touchMove", (x - 60, y), (x + 60, y))
+    touch("touchEnd")
+    assert float(re.search(r"view=[\d.]+,[\d.]+,([\d.]+)", page.hash())[1]) == pytest.approx(2, rel=0.1)
+
+
+def opened_with(page: Atlas, folder: Path, labels: Any = "as they are", **options: Any) -> Atlas:
+    other = page.sweep
+    if not isinstance(labels, str):
+        other = Sweep(folder)
+        other.store_data(labels)
+    return Atlas(page.driver, other, other.write(folder / "other.html", options), page.downloads).open()
+
+
+def test_a_sample_is_said_to_be_one(page: Atlas, tmp_path: Path) -> None:
+    sampled = opened_with(page, tmp_path, max_points=20)
+    assert "20 of 64 rows" in sampled.text("notes")
+    assert sampled.text("status") == "20 points, none selected"
+
+
+def test_a_bare_sweep_is_shown(page: Atlas, tmp_path: Path) -> None:
+    bare = opened_with(page, tmp_path, labels=None, features=0)
+    assert bare.text("colour-note") == "This data has no labels."
+    assert [one.text for one in bare.all("#colour option")] == ["one colour"]
+    assert not bare.find("#metrics-part").is_displayed()
+    for cell, (points, _) in bare.panels().items():
+        assert bare.vivid(points, cell) == set(range(COUNT))
+    bare.press("b")
+    bare.drag([(-0.02, -0.02), (0.05, 1.02)])
+    x = bare.sweep.shown(0)[:, 0]
+    assert bare.saved_ids() == [["id"], *([IDS[row]] for row in np.flatnonzero(x < 0.05))]
+
+
+def test_numbers_as_labels_are_a_scale(page: Atlas, tmp_path: Path) -> None:
+    values = np.linspace(-1, 1, COUNT)
+    values[5] = np.nan
+    scale = opened_with(page, tmp_path, labels=values)
+    assert (scale.text("low"), scale.text("high")) == ("-1", "1")
+    lightness = scale.seen(scale.panels()[0][0], 0)[:, 1]
+    assert np.corrcoef(np.delete(values, 5), np.delete(lightness, 5))[0, 1] > 0.9
+    scale.find("#id").send_keys(IDS[5], "\n")
+    assert scale.text("card-label") == "no label"
+    scale.press("\t", "b")
+    scale.drag([(-0.02, -0.02), (1.02, 1.02)])
+    saved = [row[1] for row in scale.saved_ids()[1:]]
+    assert saved.pop(5) == ""
+    np.testing.assert_array_equal(np.array(saved, float), np.delete(values, 5))
+
+
+@pytest.fixture
+def at_start(page: Atlas) -> Iterator[Callable[[str], None]]:
+    """Return what runs a script before those of the page."""
+    added = []
+
+    def add(source: str) -> None:
+        added.append(page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source}))
+
+    yield add
+    for one in added:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", one)
+
+
+def test_a_graphics_card_draws_the_same_picture(page: Atlas, at_start: Callable[[str], None]) -> None:
+    fragment = "#cell=5/0.5/10/1&select=n:near:row%2020"
+    page.open(fragment)
+    assert page.run("return document.getElementById('points').getContext('webgl2')") is None
+    by_processor = page.large()
+    at_start("WebGL2RenderingContext.prototype.getParameter = () => 'a graphics card'")
+    page.open(fragment)
+    assert page.run("return document.getElementById('points').getContext('webgl2') !== null")
+    by_card = page.large()
+    assert page.vivid(by_card, 1) == page.vivid(by_processor, 1) == set(page.sweep.indices[20, :6].tolist())
+    assert np.abs(by_card - by_processor).mean() < 1
+    # It is told of changes.
+    page.click("#clear")
+    page.click("#theme")
+    page.settle()
+    assert page.vivid(page.large(), 1) == set(range(COUNT))
+    assert page.large()[0, 0].mean() < 60
+
+
+def test_an_old_browser_is_told_so(page: Atlas, at_start: Callable[[str], None]) -> None:
+    at_start("delete window.DecompressionStream")
+    page.driver.get("about:blank")
+    page.driver.get(page.path.as_uri())
+    page.wait(lambda: "too old" in page.text("failure"))
+    assert page.find("#failure").is_displayed()
