@@ -6,7 +6,7 @@
     python tests/bits_table.py compiled    the same; numba's compiler runs on the emulated CPU too
 
 The tables of docs/reproducibility.md are what it prints. The first two take some minutes on two cores, the third half
-an hour, the last an hour and a half. `taskset -c 0` before it makes it use one core.
+an hour, the last more than an hour. `taskset -c 0` before it makes it use one core.
 """
 
 import json
