@@ -3,7 +3,7 @@ from copy import deepcopy
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.17")  # priorities that are functions
 
 # What the user gave, before it is merged over the defaults.
 GIVEN = deepcopy(config)

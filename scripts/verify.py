@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,14 +140,15 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> str:
     )
 
 
-def compare_with_committed(committed: dict[str, Any], recomputed: Sequence[str | Path]) -> list[dict[str, Any]]:
+def compare_with_committed(committed: dict[str, Any], recomputed: Mapping[str | Path, str]) -> list[dict[str, Any]]:
     """Compare recomputed stages with fingerprints that were committed.
 
     Parameters
     ----------
     committed : mapping
         What `scripts/fingerprints.py` wrote.
-    recomputed : sequence of path
+    recomputed : mapping of path to str
+        The fingerprint of each.
 
     Returns
     -------
@@ -155,12 +156,12 @@ def compare_with_committed(committed: dict[str, Any], recomputed: Sequence[str |
         One row for each stage that the committed file knows.
     """
     rows = []
-    for path in recomputed:
+    for path, observed in recomputed.items():
         name = name_of(path)
         if name not in committed["fingerprints"]:
             continue
         stage, _, key = name.partition("/")
-        expected, observed = committed["fingerprints"][name], store.fingerprint_of(path)
+        expected = committed["fingerprints"][name]
         environment = store.read_record(path)["environment"]
         changes = [_changes(_decisive(one), _decisive(environment)) for one in committed["environments"]]
         rows.append(
@@ -257,7 +258,8 @@ def verify(
             committed = json.loads(Path(fingerprints).read_text(encoding="utf-8"))
         except ValueError as error:
             raise InputError(f"{fingerprints} is damaged ({error}). Restore it, or write it again.") from error
-        rows += compare_with_committed(committed, recomputed)
+        observed = [row["observed"] for row in rows]
+        rows += compare_with_committed(committed, dict(zip(recomputed, observed, strict=True)))
     rows.sort(key=lambda row: (row["against"] == "fingerprints", STAGES.index(row["stage"]), row["key"]))
     table = pa.table({name: [row[name] for row in rows] for name in COLUMNS})
     store.write(out, table, store.make_record("verify", {}, store.fingerprint(table)))

@@ -1,9 +1,12 @@
-"""Run every stage under other CPU levels or numbers of threads, and print which stages change a bit.
+"""Run every stage on other CPUs, CPU levels or numbers of threads, and print which stages change a bit.
 
-    python tests/bits_table.py levels     on this machine's CPU, held to each level that it has
+    python tests/bits_table.py levels      on this machine's CPU, held to each level that it has
     python tests/bits_table.py threads
+    python tests/bits_table.py cpus        on CPUs emulated by qemu-x86_64 (Debian's package qemu-user)
+    python tests/bits_table.py compiled    the same; numba's compiler runs on the emulated CPU too
 
-The tables of docs/reproducibility.md are what it prints. Each takes some minutes on two cores.
+The tables of docs/reproducibility.md are what it prints. The first two take some minutes on two cores, the third half
+an hour, the last more than an hour. `taskset -c 0` before it makes it use one core.
 """
 
 import json
@@ -23,13 +26,16 @@ from umap_sweep import environment  # noqa: E402
 LEVELS = ("native", "x86-64-v4", "x86-64-v3", "x86-64-v2")
 METHODS = ("exact", "nn-descent")
 STAGES = ("knn", "edges", "vertices", "start", "embedding")
+# By qemu's names. A level can only be held on a CPU that has it.
+NEWER, OLDER = ("Haswell", "EPYC", "max"), ("SandyBridge", "Nehalem")
+EMULATED = {"native": NEWER + OLDER, "x86-64-v3": NEWER, "x86-64-v2": NEWER + OLDER}
 
 
 def fingerprints(case: str) -> dict[str, dict[str, str]]:
     """Compute every stage in this process and return the fingerprint of each, by cores, and by method and stage.
 
-    For `levels` the data are scikit-learn's breast_cancer, 569 × 30. For `threads` they are 12,000 × 20, enough for
-    OpenBLAS to use its threads; there the exact k-NN is also computed with 1, 2 and 4 threads.
+    For `threads` the data are 12,000 × 20, enough for OpenBLAS to use its threads; there the exact k-NN is also
+    computed with 1, 2 and 4 threads. For the others they are scikit-learn's breast_cancer, 569 × 30.
     """
     from conftest import Stages
     from sklearn.datasets import load_breast_cancer
@@ -37,7 +43,9 @@ def fingerprints(case: str) -> dict[str, dict[str, str]]:
     from umap_sweep import store
 
     warnings.simplefilter("ignore")
-    features = load_breast_cancer().data if case == "levels" else clouds(12_000, 20)
+    if case == "cpus":
+        keep_compiled()
+    features = clouds(12_000, 20) if case == "threads" else load_breast_cancer().data
     found: dict[str, dict[str, str]] = {}
     for method in METHODS:
         for cores in (1, 2, 4) if case == "threads" and method == "exact" else (1,):
@@ -50,33 +58,89 @@ def fingerprints(case: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def run(case: str, variables: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Return the fingerprints that a process of its own gives under some environment variables."""
-    command = [sys.executable, __file__, "--here", case]
+def keep_compiled() -> None:
+    """Have numba keep the machine code of umap-learn and pynndescent in its file cache, for another process to load.
+
+    Some of it takes functions as arguments. numba tells them apart by names that it draws at random in each process,
+    and finds nothing again; here they are named alike in all of them.
+    """
+    import umap  # noqa: F401
+    from numba.core.registry import CPUDispatcher
+
+    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in ("umap", "pynndescent")]
+    for module in modules:
+        for function in vars(module).values():
+            if isinstance(function, CPUDispatcher) and function.__module__ == module.__name__:
+                line = function.py_func.__code__.co_firstlineno
+                function._MemoMixin__uuid = None  # where numba has drawn one already
+                function._set_uuid(f"{module.__name__} {line}")
+                function.enable_caching()
+
+
+def target() -> dict[str, str]:
+    """Return the variables that make numba compile, on any CPU, what it compiles in this process."""
+    from numba.core.registry import cpu_target
+
+    _, name, features = cpu_target.target_context.codegen().magic_tuple()
+    return {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
+
+
+def run(what: str, variables: dict[str, str], cpu: str | None = None) -> dict[str, dict[str, str]]:
+    """Return what one of the functions above gives in a process of its own, on this or on an emulated CPU."""
+    command = [sys.executable, __file__, "--here", what]
+    if cpu is not None:
+        command = ["qemu-x86_64", "-cpu", cpu, *command]
     done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise RuntimeError(f"{variables} failed: {done.stderr[-2000:]}")
+        raise RuntimeError(f"{variables} on {cpu or 'this CPU'} failed: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def cases(case: str) -> dict[str, dict[str, str]]:
-    """Return what to run: what a row of the table is called, and its environment variables."""
+def run_emulated(case: str, variables: dict[str, str], cpu: str) -> dict[str, dict[str, str]]:
+    """Return the fingerprints that an emulated CPU gives, with an empty numba cache or with one that was filled here.
+
+    numba's compiler takes minutes under emulation. For `cpus` it runs on this CPU first, told to compile for the other.
+    """
+    with tempfile.TemporaryDirectory() as cache:
+        variables = variables | {"NUMBA_CACHE_DIR": cache}
+        if case == "cpus":
+            run(case, variables | run("target", variables, cpu))
+        return run(case, variables, cpu)
+
+
+def row(case: str, variables: dict[str, str], cpu: str | None) -> dict[str, dict[str, str]]:
+    """Return the fingerprints of one row of a table, and say that it is done."""
+    found = run(case, variables) if cpu is None else run_emulated(case, variables, cpu)
+    print(case, cpu or "", variables, json.dumps(found), file=sys.stderr, flush=True)
+    return found
+
+
+def cases(case: str) -> dict[str, tuple[dict[str, str], str | None]]:
+    """Return what to run: what a row of the table is called, its environment variables, and its CPU if emulated."""
     if case == "levels":
-        return {level: environment.job_variables(1, level) for level in LEVELS}
-    held = environment.job_variables(1, "x86-64-v3")
+        return {level: (environment.job_variables(1, level), None) for level in LEVELS}
+    if case == "threads":
+        held = environment.job_variables(1, "x86-64-v3")
+        return {
+            f"numba pool {pool}, BLAS threads {blas}": (
+                held | {"NUMBA_NUM_THREADS": str(pool), "OPENBLAS_NUM_THREADS": str(blas)},
+                None,
+            )
+            for pool in (1, 2, 4)
+            for blas in (1, 2)
+        }
     return {
-        f"numba pool {pool}, BLAS threads {blas}": held
-        | {"NUMBA_NUM_THREADS": str(pool), "OPENBLAS_NUM_THREADS": str(blas)}
-        for pool in (1, 2, 4)
-        for blas in (1, 2)
+        f"{level}, {cpu or 'this machine'}": (environment.job_variables(1, level), cpu)
+        for level, cpus in EMULATED.items()
+        for cpu in (None, *cpus)
     }
 
 
 def table(case: str) -> str:
     """Return the table as Markdown: in each column, equal letters are equal bits."""
     todo = cases(case)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = dict(zip(todo, pool.map(lambda variables: run(case, variables), todo.values()), strict=True))
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        found = dict(zip(todo, pool.map(lambda one: row(case, *one), todo.values()), strict=True))
     names = [f"{method} {stage}" for method in METHODS for stage in STAGES]
     letters: dict[str, dict[str, str]] = {name: {} for name in names}
     lines = ["| | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
@@ -91,4 +155,7 @@ def table(case: str) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(fingerprints(sys.argv[2])) if sys.argv[1] == "--here" else table(sys.argv[1]))
+    if sys.argv[1] == "--here":
+        print(json.dumps(target() if sys.argv[2] == "target" else fingerprints(sys.argv[2])))
+    else:
+        print(table(sys.argv[1]))

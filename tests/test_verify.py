@@ -72,6 +72,11 @@ class TestWholeRun:
         assert set(table["stage"]) == set(STAGES)
         assert len(table) == 2 * (2 + 3 * 2 + 2)
         assert not (swept / "results/iris/verify").exists()
+        # In another order than the sweep: the last cell is finished before the first one's graph is begun.
+        benchmarks = swept / "results/iris/benchmarks/verify"
+        last_cell = next(benchmarks.glob("embeddings/**/n_neighbors=20/**/seed=10.tsv"))
+        first_graph = next(benchmarks.glob("graph/**/n_neighbors=5.tsv"))
+        assert last_cell.stat().st_mtime_ns < first_graph.stat().st_mtime_ns
 
     def test_a_damaged_cell_is_named_and_left_as_it_is(self, swept, tmp_path):
         shutil.copytree(swept, tmp_path / "copy")

@@ -171,12 +171,18 @@ def again(pattern):
 
 
 def cells_to_verify():
-    """All cells or the seeded sample, the last ones first."""
+    """All cells or the seeded sample."""
     count = SETTINGS["verify"]["cells"]
     cells = CELLS.dataframe
-    if count != "all":
-        cells = cells.sample(min(count, len(cells)), random_state=0)
-    return cells.iloc[::-1]
+    return cells if count == "all" else cells.sample(min(count, len(cells)), random_state=0)
+
+
+def last_cells_first(wildcards):
+    """Priority of a job that computes a stage once more, so that whole cells are computed from the last to the first."""
+    cells = CELLS.dataframe
+    for name in cells.columns.intersection(list(wildcards.keys())):
+        cells = cells[cells[name].astype(str) == wildcards[name]]
+    return int(cells.index[-1])
 
 
 def stages_to_verify(wildcards):

@@ -1,5 +1,6 @@
 # Everything once more, into a folder of its own. Nothing here reads or writes a stored result, except `verify` itself,
-# which holds the two against each other. Other numbers of threads than the sweep's must not matter.
+# which holds the two against each other. Other numbers of threads than the sweep's must not matter, nor the order: the
+# last cell is computed first, from end to end, where a sweep leaves its order to Snakemake.
 
 
 use rule fetch as fetch_again with:
@@ -20,6 +21,7 @@ use rule knn as knn_again with:
         f"results/{{dataset}}/logs/verify/knn/metric={{metric}}/{KNN}.log",
     benchmark:
         f"results/{{dataset}}/benchmarks/verify/knn/metric={{metric}}/{KNN}.tsv"
+    priority: last_cells_first
     threads: 2
 
 
@@ -33,6 +35,7 @@ use rule graph as graph_again with:
         f"results/{{dataset}}/logs/verify/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.log",
     benchmark:
         f"results/{{dataset}}/benchmarks/verify/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.tsv"
+    priority: last_cells_first
     threads: 2
 
 
@@ -48,6 +51,7 @@ use rule initial_layout as initial_layout_again with:
         f"results/{{dataset}}/logs/verify/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.log",
     benchmark:
         f"results/{{dataset}}/benchmarks/verify/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.tsv"
+    priority: last_cells_first
     threads: 2
 
 
@@ -63,6 +67,7 @@ use rule embedding as embedding_again with:
         f"results/{{dataset}}/logs/verify/embeddings/{CELLS.wildcard_pattern}.log",
     benchmark:
         f"results/{{dataset}}/benchmarks/verify/embeddings/{CELLS.wildcard_pattern}.tsv"
+    priority: last_cells_first
 
 
 # It has no output, because the table must survive its failure, and removes what it compared, so that it always runs. A
