@@ -85,7 +85,7 @@ def job_variables(knn_jobs: int, cpu: str) -> dict[str, str]:
     level = cpu if platform.machine().lower() in ("x86_64", "amd64") else "native"
     return {
         "NUMBA_NUM_THREADS": str(knn_jobs),
-        "NUMBA_CACHE_DIR": str(_cache_folder(f"numba-{version('numba')}-{level}-{knn_jobs}")),
+        "NUMBA_CACHE_DIR": str(_cache_folder(f"{level}-{knn_jobs}")),
         # The layer that every numba build has; which other layers are installed must not matter.
         "NUMBA_THREADING_LAYER": "workqueue",
         CPU_VARIABLE: level,

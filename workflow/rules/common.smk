@@ -177,9 +177,19 @@ def cells_to_verify():
     return cells if count == "all" else cells.sample(min(count, len(cells)), random_state=0)
 
 
+def longest_first(wildcards):
+    """More neighbours take longer. What takes longest starts first, so that no core waits for it in the end."""
+    return int(wildcards.n_neighbors)
+
+
+def longest_first_of_graphs(wildcards):
+    """Layouts wait for graphs, so these come before any layout."""
+    return longest_first(wildcards) + max(CELLS.dataframe["n_neighbors"])
+
+
 def last_cells_first(wildcards):
-    """Priority of a job that computes a stage once more, so that whole cells are computed from the last to the first."""
-    cells = CELLS.dataframe
+    """Priority of a job that computes a stage once more: whole cells, and those last that a sweep starts first."""
+    cells = CELLS.dataframe.sort_values("n_neighbors", ascending=False, kind="stable", ignore_index=True)
     for name in cells.columns.intersection(list(wildcards.keys())):
         cells = cells[cells[name].astype(str) == wildcards[name]]
     return int(cells.index[-1])

@@ -1,5 +1,3 @@
-# Priorities: graphs first, because layouts wait for them; then layouts, the long jobs; what compares cells fills the
-# cores that are left.
 rule graph:
     input:
         knn=KNN_FILE,
@@ -10,7 +8,7 @@ rule graph:
         f"results/{{dataset}}/logs/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.log",
     benchmark:
         f"results/{{dataset}}/benchmarks/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.tsv"
-    priority: 20
+    priority: longest_first_of_graphs
     conda:
         "../../envs/umap-sweep.yaml"
     params:
@@ -32,7 +30,7 @@ rule initial_layout:
         f"results/{{dataset}}/logs/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.log",
     benchmark:
         f"results/{{dataset}}/benchmarks/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.tsv"
-    priority: 20
+    priority: longest_first_of_graphs
     conda:
         "../../envs/umap-sweep.yaml"
     params:
@@ -54,7 +52,7 @@ rule embedding:
         f"results/{{dataset}}/logs/embeddings/{CELLS.wildcard_pattern}.log",
     benchmark:
         EMBEDDING_BENCHMARK
-    priority: 10
+    priority: longest_first
     conda:
         "../../envs/umap-sweep.yaml"
     params:

@@ -1,6 +1,6 @@
 # Everything once more, into a folder of its own. Nothing here reads or writes a stored result, except `verify` itself,
 # which holds the two against each other. Other numbers of threads than the sweep's must not matter, nor the order: the
-# last cell is computed first, from end to end, where a sweep leaves its order to Snakemake.
+# cells that a sweep starts last come first here, each from end to end, where a sweep makes all graphs before a layout.
 
 
 use rule fetch as fetch_again with:
