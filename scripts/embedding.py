@@ -36,8 +36,8 @@ def compute(
     """
     start = store.read_record(initial_layout)
     initial = store.matrix(store.read(initial_layout), "init_")
-    edge_table = store.read(edges, ["head", "tail", "weight"])
-    head, tail, weight = (column.to_numpy() for column in edge_table.columns)
+    # No name for the table, so that it does not stay in memory beside its arrays.
+    head, tail, weight = (column.to_numpy() for column in store.read(edges, ["head", "tail", "weight"]).columns)
     a, b = layout.curve_parameters(umap["spread"], min_dist)
     coordinates = layout.optimize(
         initial,

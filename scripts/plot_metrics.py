@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from plot_grid import STYLE, save
 from umap_sweep import job, store
 
@@ -104,7 +105,13 @@ def trade_off(axes: Axes, table: pd.DataFrame, outlined: set[tuple[int, float]])
         axes.scatter(*place, s=50, facecolors="none", edgecolors=ACCENT, linewidths=1.5, zorder=3)
         if len(listed) <= 6:
             axes.annotate(
-                f"{cell.n_neighbors}, {cell.min_dist:g}", place, (0, 7), textcoords="offset points", ha="center", size=6
+                f"{cell.n_neighbors}, {cell.min_dist:g}",
+                place,
+                (7, 3),
+                textcoords="offset points",
+                size=6,
+                zorder=4,
+                path_effects=[withStroke(linewidth=2, foreground="white")],
             )
     axes.margins(0.15)
     axes.locator_params(nbins=5)
