@@ -101,11 +101,14 @@ def order_by_distance(distances: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """
     # The bits of floats from 0 ascend as the floats do. With the row number behind them no two keys are equal, so that
     # the order cannot depend on how a library sorts.
-    keys = np.abs(distances).view(np.uint32).astype(np.uint64) + np.uint64(1)
+    keys = np.abs(distances).view(np.uint32).astype(np.uint64)
+    keys += np.uint64(1)
     keys[np.arange(len(rows)), rows] = 0
-    keys = (keys << np.uint64(32)) | np.arange(distances.shape[1], dtype=np.uint64)
+    keys <<= np.uint64(32)
+    keys |= np.arange(distances.shape[1], dtype=np.uint64)
     keys.sort(axis=1)
-    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    keys &= np.uint64(0xFFFFFFFF)
+    return keys.view(np.int64)
 
 
 def rank_step(n_rows: int) -> int:
