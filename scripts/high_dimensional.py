@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from knn import FAST_METRICS
+from knn import FAST_METRICS, check_metric
 from umap_sweep import job, measures, store
 
 MOST_NEIGHBORS = 150
@@ -228,6 +228,7 @@ def compute(
     from threadpoolctl import threadpool_limits
 
     features = store.read_features(data)
+    check_metric(features, metric)
     n_rows = len(features)
     rows = choose_rows(n_rows, metrics["full_up_to"], metrics["sample"], metrics["seed"])
     step, width = rank_step(n_rows), min(MOST_NEIGHBORS, n_rows - 1)

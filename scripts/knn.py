@@ -88,7 +88,7 @@ def nearest_neighbors(
         raise InputError(
             f"knn.n_neighbors is {k}, but the data has {n_rows} rows; choose at most {n_rows - 1}, or give more rows."
         )
-    _check_metric(features, metric)
+    check_metric(features, metric)
     metric_kwds = metric_kwds or {}
     if method in ("auto", "plain"):
         method = "exact" if n_rows < SMALL_DATA else "nn-descent"
@@ -102,7 +102,8 @@ def nearest_neighbors(
     return indices.astype(np.int32, copy=False), distances, method
 
 
-def _check_metric(features: np.ndarray, metric: str) -> None:
+def check_metric(features: np.ndarray, metric: str) -> None:
+    """Raise an `InputError` where a metric is not defined on some features, float32, shape (n, d)."""
     if metric == "haversine" and features.shape[1] != 2:
         raise InputError(
             f"The metric haversine needs 2 columns (latitude and longitude in radians), "
