@@ -224,7 +224,7 @@ def categories(labels: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
     if pa.types.is_floating(labels.type):
         labels = pc.if_else(pc.is_nan(labels), None, labels)
     encoded = labels.combine_chunks().dictionary_encode()
-    values, codes = encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy()
+    values, codes = encoded.dictionary.to_pylist(), store.numbers(encoded.indices.fill_null(-1))
     order = sorted(range(len(values)), key=lambda place: _natural_order(values[place]))
     rank = np.full(len(values) + 1, len(values))
     rank[order] = np.arange(len(values))
@@ -298,7 +298,7 @@ def _feature_blocks(path: str | Path) -> Iterator[np.ndarray]:
     file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=2**16)
     for batch in file.iter_batches(batch_size=8192, columns=["features"]):
         values = batch.column("features")
-        yield values.flatten().to_numpy().reshape(len(values), -1)
+        yield store.numbers(values.flatten()).reshape(len(values), -1)
 
 
 def file_of(paths: Sequence[str | Path], cell: Mapping[str, Any]) -> str | Path | None:

@@ -219,7 +219,7 @@ def measure(
 def columns_of(path: str | Path) -> dict[str, np.ndarray]:
     """Return all columns of a stored table of numbers."""
     table = store.read(path)
-    return {name: table.column(name).to_numpy() for name in table.column_names}
+    return {name: store.numbers(table.column(name)) for name in table.column_names}
 
 
 def compute(
@@ -257,7 +257,7 @@ def compute(
     table = store.read(embedding)
     sampled = store.read(sample)
     exact = store.from_lists(sampled.column("neighbors"))
-    cell = Cell(store.matrix(table, "umap_"), sampled.column("row").to_numpy(), exact)
+    cell = Cell(store.matrix(table, "umap_"), store.numbers(sampled.column("row")), exact)
     width = min(NEIGHBORS, key["knn_k"] - 1)
     stored = store.matrix(store.read(knn, [f"index_{rank}" for rank in range(width + 1)]), "index_")
     codes = None

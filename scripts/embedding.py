@@ -37,7 +37,7 @@ def compute(
     start = store.read_record(initial_layout)
     initial = store.matrix(store.read(initial_layout), "init_")
     # No name for the table, so that it does not stay in memory beside its arrays.
-    head, tail, weight = (column.to_numpy() for column in store.read(edges, ["head", "tail", "weight"]).columns)
+    head, tail, weight = (store.numbers(column) for column in store.read(edges, ["head", "tail", "weight"]).columns)
     a, b = layout.curve_parameters(umap["spread"], min_dist)
     coordinates = layout.optimize(
         initial,
@@ -52,7 +52,7 @@ def compute(
         umap["learning_rate"],
         umap["negative_sample_rate"],
     )
-    disconnected = store.read(vertices, ["disconnected"]).column("disconnected").to_numpy()
+    disconnected = store.numbers(store.read(vertices, ["disconnected"]).column("disconnected"))
     coordinates[disconnected] = np.nan
     if disconnected.any():
         logging.getLogger("umap_sweep").warning(

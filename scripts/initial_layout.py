@@ -146,7 +146,7 @@ def compute(
         eigenvectors = store.matrix(vertex_table, "spectral_")
     elif init in ("spectral", "tswspectral"):
         table = store.read(edges, ["weight", "head", "tail"])
-        weight, head, tail = (column.to_numpy() for column in table.columns)
+        weight, head, tail = (store.numbers(column) for column in table.columns)
         graph = scipy.sparse.coo_matrix((weight, (head, tail)), shape=(n_rows, n_rows))
     if init == "pca" or record["connected_components"] > 1:
         features = store.read_features(data)

@@ -127,9 +127,9 @@ def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
         raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}). Delete it and run again.") from error
     if not table.num_rows:
         raise InputError(f"{path} holds no cell with knn_seed {knn_seed} and seed {seed}. Delete it and run again.")
-    n_neighbors, min_dist = table["n_neighbors"].to_numpy(), table["min_dist"].to_numpy()
+    n_neighbors, min_dist = store.numbers(table["n_neighbors"]), store.numbers(table["min_dist"])
     starts = np.flatnonzero(np.r_[True, (np.diff(n_neighbors) != 0) | (np.diff(min_dist) != 0)])
-    points = np.column_stack([table[axis].to_numpy() for axis in axes])
+    points = np.column_stack([store.numbers(table[axis]) for axis in axes])
     blocks = np.split(points, starts[1:])
     keys = zip(n_neighbors[starts].tolist(), min_dist[starts].tolist(), strict=True)
     cells = dict(zip(keys, blocks, strict=True))
@@ -202,7 +202,7 @@ def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
 
 def _colour_categories(labels: pa.Array) -> Colouring:
     encoded = label_kinds.encode(labels)
-    categories, of_point = encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy()
+    categories, of_point = encoded.dictionary.to_pylist(), store.numbers(encoded.indices.fill_null(-1))
     order = sorted(range(len(categories)), key=lambda category: _natural_order(categories[category]))
     sizes = np.bincount(of_point[of_point >= 0], minlength=len(categories))
     coloured = sorted(sorted(order, key=lambda category: -sizes[category])[: len(CATEGORY_COLOURS)], key=order.index)

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from umap_sweep import store
 from umap_sweep.errors import InputError
 
 MOST_NUMBERS_AS_CATEGORIES = 30
@@ -40,7 +41,7 @@ def are_categories(labels: pa.Array, kind: str) -> bool:
 
 def as_numbers(labels: pa.Array) -> np.ndarray:
     """Return numeric labels as float64, NaN where there is none."""
-    return labels.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return store.numbers(labels.cast(pa.float64(), safe=False))
 
 
 def encode(labels: pa.Array) -> pa.DictionaryArray:
@@ -67,4 +68,4 @@ def category_codes(labels: pa.Array) -> np.ndarray:
     place = np.empty(len(categories) + 1, dtype=np.int32)
     place[sorted(range(len(categories)), key=categories.__getitem__)] = np.arange(len(categories))
     place[-1] = -1
-    return place[encoded.indices.fill_null(-1).to_numpy()]
+    return place[store.numbers(encoded.indices.fill_null(-1))]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,32 @@ RECORD = b"umap_sweep"
 GENERATOR_STATES = ("random_state", "rng_state")
 
 WRITE_OPTIONS: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+
+
+class _NoPandas:
+    """An importer that says there is no pandas."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        if name == "pandas":
+            raise ImportError(name)
+
+
+def _look_for_pandas_without_import() -> None:
+    """Let PyArrow find out, once, that what it is given comes not from pandas.
+
+    Its first array imports pandas to look whether it was given a series: 0.3 s in every job, more than most work for.
+    Where a job itself uses pandas, or asks PyArrow for a data frame, that works as always.
+    """
+    if "pandas" not in sys.modules:
+        sys.meta_path.insert(0, _NoPandas)
+        try:
+            pa.array([0])
+        finally:
+            sys.meta_path.remove(_NoPandas)
+
+
+_look_for_pandas_without_import()
 
 
 def fingerprint(table: pa.Table, **also: Any) -> str:
@@ -55,7 +82,7 @@ def fingerprint(table: pa.Table, **also: Any) -> str:
         # How a column is cut into chunks must not matter: all of its nulls go first, then all of its values.
         if table.column(field.name).null_count:
             for chunk in chunks:
-                digest.update(_buffer(chunk.is_null().to_numpy(zero_copy_only=False)))
+                digest.update(_buffer(numbers(chunk.is_null())))
         for chunk in chunks:
             for part in _value_bytes(chunk):
                 digest.update(part)
@@ -77,7 +104,7 @@ def _value_bytes(chunk: pa.Array) -> Iterator[memoryview | bytes]:
     if chunk.null_count:
         chunk = chunk.fill_null("" if _is_text(kind) else 0)
     if pa.types.is_fixed_size_list(kind):
-        yield _buffer(chunk.flatten().to_numpy())
+        yield _buffer(numbers(chunk.flatten()))
     elif pa.types.is_fixed_size_binary(kind):
         yield b"".join(chunk.to_pylist())
     elif _is_text(kind):
@@ -87,12 +114,25 @@ def _value_bytes(chunk: pa.Array) -> Iterator[memoryview | bytes]:
             yield len(encoded).to_bytes(8, "little")
             yield encoded
     else:
-        yield _buffer(chunk.to_numpy(zero_copy_only=False))
+        yield _buffer(numbers(chunk))
 
 
 def _buffer(values: np.ndarray) -> memoryview:
     little = values.astype(values.dtype.newbyteorder("<"), copy=False)
     return memoryview(np.ascontiguousarray(little)).cast("B")
+
+
+def numbers(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Return a column of numbers or booleans as an array; read-only, and no copy where it is in one piece.
+
+    For columns without nulls the same as PyArrow's `to_numpy`, which imports pandas.
+    """
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if array.null_count or not len(array):
+        return array.to_numpy(zero_copy_only=False)
+    if pa.types.is_boolean(array.type):
+        return np.from_dlpack(array.cast(pa.uint8())).view(np.bool_)
+    return np.from_dlpack(array)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -243,7 +283,7 @@ def read_rows(path: str | Path) -> pa.Table:
 
 def matrix(table: pa.Table, prefix: str) -> np.ndarray:
     """Return the columns whose names begin with `prefix`, in their order, as an array of shape (n, columns)."""
-    return np.stack([table.column(name).to_numpy() for name in table.column_names if name.startswith(prefix)], axis=1)
+    return np.stack([numbers(table.column(name)) for name in table.column_names if name.startswith(prefix)], axis=1)
 
 
 def lists(array: np.ndarray) -> pa.FixedSizeListArray:
@@ -253,7 +293,7 @@ def lists(array: np.ndarray) -> pa.FixedSizeListArray:
 
 def from_lists(column: pa.ChunkedArray) -> np.ndarray:
     """Return a column made by `lists` as an array of shape (n, k)."""
-    return column.combine_chunks().flatten().to_numpy().reshape(len(column), column.type.list_size)
+    return numbers(column.combine_chunks().flatten()).reshape(len(column), column.type.list_size)
 
 
 def binary_rows(array: np.ndarray) -> pa.FixedSizeBinaryArray:
@@ -305,7 +345,7 @@ def read_features(path: str | Path) -> np.ndarray:
         # By batches, so that the data is held once.
         for batch in file.iter_batches(batch_size=8192, columns=["features"]):
             stop = start + batch.num_rows
-            features[start:stop] = batch.column("features").flatten().to_numpy().reshape(-1, width)
+            features[start:stop] = numbers(batch.column("features").flatten()).reshape(-1, width)
             start = stop
     return features
 
