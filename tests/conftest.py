@@ -129,19 +129,34 @@ class Run:
         return {line.split()[0]: int(line.split()[1]) for line in table.splitlines()[3:] if line.strip()}
 
 
-def snakemake(folder: Path, *arguments: str, cores: int = 2, config: dict[str, Any] | None = None) -> Run:
-    """Run the pipeline in `folder`, with `config` merged over the default configuration."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores)]
-    command += ["--workflow-profile", str(ROOT / "workflow" / "profiles" / "default")]
+def snakemake(
+    folder: Path,
+    *arguments: str,
+    cores: int | None = 2,
+    config: dict[str, Any] | None = None,
+    profile: str = "default",
+    variables: dict[str, str] | None = None,
+) -> Run:
+    """Run the pipeline in `folder`, with `config` merged over the default configuration.
+
+    A cluster's profile has no number of cores; `variables` are added to the environment.
+    """
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--cores", str(cores)] if cores else []
+    command += ["--workflow-profile", str(ROOT / "workflow" / "profiles" / profile)]
     command += arguments
     if config is not None:
         (folder / "mine.yaml").write_text(yaml.safe_dump(config))
         command += ["--configfile", "mine.yaml"]
     # These are the pipeline's own business; what this process was given must not reach it.
-    inherited = {
-        name: value for name, value in os.environ.items() if name not in environment.job_variables(1, "native")
-    }
+    own = environment.job_variables(1, "native")
+    inherited = {name: value for name, value in os.environ.items() if name not in own} | (variables or {})
     done = subprocess.run(
-        command, cwd=folder, env=inherited, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=folder,
+        env=inherited | (variables or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     return Run(done.returncode, done.stdout)
