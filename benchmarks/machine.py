@@ -19,14 +19,19 @@ def name() -> str:
     """Return the CPU's name and the number of cores, as a folder is called."""
     words = re.findall(r"[a-z0-9]+", environment.describe()["cpu"].lower())
     words = [word for word in words if word not in ("r", "tm", "cpu", "processor")]
-    return "-".join([*words, str(os.cpu_count()), "cores"])
+    return "-".join([*words, str(cores()), "cores"])
+
+
+def cores() -> int:
+    """Return how many cores there are."""
+    return os.cpu_count() or 1
 
 
 def describe() -> dict[str, str]:
     """Return CPU, cores, memory, system and versions, as text."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     found = environment.describe()
-    described = {"cpu": found.pop("cpu"), "cores": str(os.cpu_count()), "memory": f"{memory:.0f} GiB"}
+    described = {"cpu": found.pop("cpu"), "cores": str(cores()), "memory": f"{memory:.0f} GiB"}
     try:
         described["system"] = platform.freedesktop_os_release()["PRETTY_NAME"]
     except OSError:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import jobs
 import machine
 import matplotlib
 import numpy as np
@@ -20,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from plot_grid import METADATA, STYLE
 from plot_timing import COLOURS, NAMES
-from umap_sweep import job, store
+from umap_sweep import job, resources, store
 
 DOCS = machine.ROOT / "docs"
 STAGES = list(NAMES)
@@ -93,6 +94,15 @@ Code: {commits}.
   where the start of Python hides the growth.
 """
 
+MEMORY = """## Memory of each rule
+
+What `mem_mb` is declared from ([resources.yaml](../workflow/resources.yaml)): a constant (MiB) and bytes for each unit
+of what the job works on, fitted to whole sweeps of up to {most:,} rows; the smallest and the largest peak that was
+measured (MiB), and how far the prediction was off at most. A quarter more than predicted is asked for, and twice as
+much each time that a job is tried again.
+
+"""
+
 COMMANDS = """## Measure it yourself
 
 ```
@@ -101,7 +111,7 @@ make benchmarks                                              # all but the long 
 snakemake -s benchmarks/Snakefile --cores all long           # 100,000 to 1,000,000 rows: hours, and up to 24 GiB
 snakemake -s benchmarks/Snakefile --cores all --config peers='{"who": ["umap-sweep", "scanpy"]}'
 python benchmarks/report.py benchmarks/measured/MACHINE      # this page anew, from the tables
-python benchmarks/memory.py benchmarks/measured/MACHINE      # peak memory of every run, and the model of it
+python benchmarks/jobs.py benchmarks/measured/MACHINE        # workflow/resources.yaml anew, from the tables
 ```
 
 On Debian and Ubuntu, uwot is `apt-get install r-base-core r-cran-uwot`. What is measured is in
@@ -156,16 +166,26 @@ def growth(points: pd.DataFrame, axis: str) -> str:
     return text
 
 
-def memory(points: pd.DataFrame) -> str:
-    """Return the section on what memory grows with."""
+def memory(measured: pd.DataFrame) -> str:
+    """Return the section on what the memory of each rule's jobs grows with, from `workflow/resources.yaml`.
+
+    Parameters
+    ----------
+    measured : pandas.DataFrame
+        A machine's `jobs.tsv`, which the file was fitted to.
+    """
     rows = []
-    for stage in tables.WORK:
-        weights, worst = tables.memory_model(points, stage)
-        parts = [f"{weights['constant']:,.0f}", *(f"{weights[name]:,.1f}" for name in list(tables.TERMS)[1:])]
-        rows.append([NAMES[stage], *parts, f"{worst:.0%}"])
-    text = "## Memory\n\nPeak memory over all runs, fitted as a constant (MiB) and bytes for each row, row and\n"
-    text += "dimension, and row and neighbour.\n\n"
-    return text + markdown(["stage", "constant", *list(tables.TERMS)[1:], "off by at most"], rows)
+    for script, weights in jobs.weights(measured).items():
+        of_script = measured[measured["job"] == script]
+        predicted = [resources.memory(script, jobs.sizes(script, at)) / 2**20 for at in of_script.to_dict("records")]
+        worst = np.abs(predicted / of_script["peak_memory_mb"] - 1).max()
+        grown = [f"{weight:,.3g} × {term}" for term, weight in weights["memory"].items() if term != "constant"]
+        constant = weights["memory"].get("constant", 0.0) / 2**20
+        peaks = (f"{peak:,.0f}" for peak in (of_script["peak_memory_mb"].min(), of_script["peak_memory_mb"].max()))
+        rows.append([script, f"{constant:,.0f}", ", ".join(grown) or "–", *peaks, f"{worst:.0%}"])
+    text = MEMORY.format(most=measured["rows"].max())
+    header = ["rule", "constant", "grows by", "smallest", "largest", "off by at most"]
+    return text + markdown(header, rows)
 
 
 def peers(found: pd.DataFrame) -> str:
@@ -203,7 +223,8 @@ def page(measured: Path) -> str:
     commits = ", ".join(sorted(set(points["commit"])))
     parts = [HEAD.format(name=measured.name, machine=where, commits=commits, above=tables.ABOVE_START)]
     parts += [growth(points, axis) for axis in AXIS_TITLES if points[axis].nunique() > 1]
-    parts.append(memory(points))
+    if (measured / "jobs.tsv").exists():
+        parts.append(memory(pd.read_csv(measured / "jobs.tsv", sep="\t")))
     if (measured / "peers.tsv").exists():
         parts.append(peers(pd.read_csv(measured / "peers.tsv", sep="\t")))
     return "\n".join([*parts, COMMANDS])
@@ -322,6 +343,7 @@ if "snakemake" in globals():
     snakemake = globals()["snakemake"]
     with job.running(snakemake.log[0]):
         tables.merge(Path("benchmarks/runs"), Path(snakemake.params.measured))
+        jobs.write_weights(Path(snakemake.params.measured))
         report(Path(snakemake.params.measured))
 elif __name__ == "__main__":
     report(Path(sys.argv[1]))

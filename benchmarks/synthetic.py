@@ -11,7 +11,7 @@ from umap_sweep import store
 CLUSTERS, LATENT = 20, 10
 
 
-def features(rows: int, dimensions: int, seed: int) -> np.ndarray:
+def draw(rows: int, dimensions: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw points from overlapping Gaussian clusters.
 
     Parameters
@@ -20,22 +20,24 @@ def features(rows: int, dimensions: int, seed: int) -> np.ndarray:
 
     Returns
     -------
-    ndarray of float32, shape (rows, dimensions)
+    features : ndarray of float32, shape (rows, dimensions)
         20 clusters of unit spread in up to 10 dimensions, turned into the columns, plus noise of a tenth of it.
+    clusters : ndarray of int64, shape (rows,)
     """
     random = np.random.default_rng(seed)
     latent = min(LATENT, dimensions)
     centres = random.normal(scale=0.7, size=(CLUSTERS, latent)).astype(np.float32)
     turn = random.normal(size=(latent, dimensions)).astype(np.float32) / np.float32(latent**0.5)
-    points = centres[random.integers(CLUSTERS, size=rows)] + random.standard_normal((rows, latent), dtype=np.float32)
+    clusters = random.integers(CLUSTERS, size=rows)
+    points = centres[clusters] + random.standard_normal((rows, latent), dtype=np.float32)
     drawn = points @ turn
     drawn += np.float32(0.1) * random.standard_normal((rows, dimensions), dtype=np.float32)
-    return drawn
+    return drawn, clusters
 
 
 def write(path: Path, rows: int, dimensions: int, seed: int) -> None:
-    """Store such data as the pipeline stores a data set."""
-    values = pa.FixedSizeListArray.from_arrays(pa.array(features(rows, dimensions, seed).ravel()), dimensions)
-    table = pa.table({"id": np.arange(rows), "features": values})
+    """Store such data as the pipeline stores a data set, the cluster as label."""
+    features, clusters = draw(rows, dimensions, seed)
+    table = pa.table({"id": np.arange(rows), "label": clusters, "features": store.lists(features)})
     key = {"rows": rows, "dimensions": dimensions, "seed": seed}
     store.write(path, table, store.make_record("data", key, store.fingerprint(table)))

@@ -8,12 +8,12 @@ from pathlib import Path
 import machine
 import numpy as np
 import pandas as pd
-from scipy.optimize import nnls
 from umap_sweep import store
 
 AXES = ["rows", "dimensions", "n_neighbors", "cells", "cores"]
 POINT_KEY = [*AXES, "stage"]
 PEER_KEY = ["rows", "dimensions", "cells", "cores", "who"]
+JOB_KEY = ["rows", "dimensions", "n_neighbors", "cells", "seeds", "job"]
 WORK = ["knn", "graph", "initial_layout", "layout"]
 
 # A stage that took less than this many times what it took at the smallest size is mostly the start of its processes.
@@ -26,12 +26,12 @@ def merge(runs: Path, measured: Path) -> None:
     Parameters
     ----------
     runs : Path
-        Folder with `points/**/*.tsv` and `peers/**/*.tsv`.
+        Folder with `points/**/*.tsv`, `peers/**/*.tsv` and `jobs/**/*.tsv`.
     measured : Path
-        Folder of the machine; receives `points.tsv`, `peers.tsv` and `machine.json`.
+        Folder of the machine; receives `points.tsv`, `peers.tsv`, `jobs.tsv` and `machine.json`.
     """
     measured.mkdir(parents=True, exist_ok=True)
-    for kind, key in (("points", POINT_KEY), ("peers", PEER_KEY)):
+    for kind, key in (("points", POINT_KEY), ("peers", PEER_KEY), ("jobs", JOB_KEY)):
         path = measured / f"{kind}.tsv"
         # Hidden folders are those of runs under way.
         done = [one for one in sorted((runs / kind).rglob("*.tsv")) if "/." not in one.relative_to(runs).as_posix()]
@@ -39,8 +39,10 @@ def merge(runs: Path, measured: Path) -> None:
         if not frames:
             continue
         table = pd.concat(frames).drop_duplicates(key, keep="last")
-        # Within a point the stages keep their order.
-        table = table.sort_values([name for name in key if name != "stage"], kind="stable", ignore_index=True)
+        # Within a point the stages, and the jobs, keep their order.
+        table = table.sort_values(
+            [name for name in key if name not in ("stage", "job")], kind="stable", ignore_index=True
+        )
         with store.appearing(path) as temporary:
             table.to_csv(temporary, sep="\t", index=False, float_format="%.3f")
     with store.appearing(measured / "machine.json") as temporary:
@@ -73,38 +75,3 @@ def exponent(sizes: np.ndarray, costs: np.ndarray) -> float | None:
     if grown.sum() < 3:
         return None
     return float(np.polyfit(np.log(sizes[grown]), np.log(costs[grown]), 1)[0])
-
-
-# What memory may grow with, by name: MiB for each unit of it.
-TERMS = {
-    "constant": lambda p: np.ones(len(p)),
-    "rows": lambda p: p["rows"].to_numpy(float),
-    "rows × dimensions": lambda p: p["rows"].to_numpy(float) * p["dimensions"].to_numpy(float),
-    "rows × n_neighbors": lambda p: p["rows"].to_numpy(float) * p["n_neighbors"].to_numpy(float),
-}
-
-
-def memory_model(points: pd.DataFrame, stage: str) -> tuple[dict[str, float], float]:
-    """Fit a stage's peak memory as a sum of `TERMS` with weights from 0 on, by least squares of the relative error.
-
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        The measured points, all stages.
-    stage : str
-
-    Returns
-    -------
-    weights : dict of str to float
-        MiB, and bytes for each unit of the terms that are no constant.
-    worst : float
-        The largest relative error of the fit, as a fraction of what was measured.
-    """
-    of_stage = points[(points["stage"] == stage) & points["peak_memory_mb"].notna()]
-    peaks = of_stage["peak_memory_mb"].to_numpy(float)
-    terms = np.column_stack([term(of_stage) for term in TERMS.values()])
-    scale = terms.max(axis=0)
-    weights = nnls(terms / scale / peaks[:, None], np.ones(len(peaks)))[0] / scale
-    worst = float(np.abs(terms @ weights / peaks - 1).max())
-    units = {name: 1 if name == "constant" else 2**20 for name in TERMS}
-    return {name: float(weight * units[name]) for name, weight in zip(TERMS, weights, strict=True)}, worst

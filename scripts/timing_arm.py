@@ -209,8 +209,9 @@ def run_pipeline(
     cells: Sequence[Mapping[str, Any]],
     settings: Mapping[str, Any],
     threads: int,
+    target: str = "results/timed/sweep.parquet",
 ) -> Run:
-    """Run this pipeline up to the table of the sweep, in a Snakemake of its own.
+    """Run this pipeline up to the table of the sweep, or another target, in a Snakemake of its own.
 
     The data is there already.
 
@@ -228,6 +229,7 @@ def run_pipeline(
         The configuration's `knn`, `umap`, `cpu` and `blas_threads`.
     threads : int
         Snakemake's cores.
+    target : str
     """
     results = folder / "results" / "timed"
     shutil.rmtree(results, ignore_errors=True)
@@ -248,7 +250,7 @@ def run_pipeline(
     variables |= watching.variables(folder / "watch", lines)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(threads)]
     command += ["--executor", "local", "--profile", "none", "--workflow-profile", "none"]
-    command += ["results/timed/sweep.parquet", "--configfile", "config.json"]
+    command += [target, "--configfile", "config.json"]
     begin, end = run_logged(command, folder, variables)
     jobs = []
     for path in (results / "benchmarks").rglob("*.tsv"):

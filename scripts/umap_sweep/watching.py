@@ -41,7 +41,8 @@ def variables(folder: Path, out: Path) -> dict[str, str]:
 
 def watch() -> None:
     """Watch this process, and import nothing for it that the process would not."""
-    atexit.register(lambda: _write({"peak_memory_mb": peak_memory_mb()}))
+    started = time.monotonic()
+    atexit.register(lambda: _write({"peak_memory_mb": peak_memory_mb(), "seconds": time.monotonic() - started}))
     sys.meta_path.insert(0, _Finder())
 
 

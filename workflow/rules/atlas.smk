@@ -13,6 +13,9 @@ rule atlas:
         "results/{dataset}/benchmarks/atlas.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("atlas"),
+        runtime=minutes_of("atlas"),
     params:
         dataset="{dataset}",
         metric=SETTINGS["knn"]["metric"],

@@ -10,6 +10,9 @@ rule claim_runs:
         "results/{dataset}/benchmarks/claims/{process}.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=doubling(4000),
+        runtime=doubling(120),
     params:
         n_neighbors=SETTINGS["claims"]["n_neighbors"],
     script:
@@ -28,6 +31,9 @@ rule judge_claims:
         "results/{dataset}/benchmarks/judge_claims.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=doubling(1000),
+        runtime=doubling(30),
     script:
         "../../scripts/judge_claims.py"
 
@@ -51,6 +57,9 @@ rule plot_claims:
         "results/{dataset}/benchmarks/plots/claims.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=doubling(1000),
+        runtime=doubling(30),
     params:
         dataset="{dataset}",
         plot=SETTINGS["plot"],
@@ -67,6 +76,9 @@ rule claims:
         f"results/{SETTINGS['claims']['dataset']}/logs/claims.log",
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=doubling(1000),
+        runtime=doubling(30),
     params:
         dataset=SETTINGS["claims"]["dataset"],
     script:

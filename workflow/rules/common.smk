@@ -1,14 +1,16 @@
 import csv
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
+from pyarrow import parquet
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace
 
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)) / "../../scripts"))
 
-from umap_sweep import configuration, environment
+from umap_sweep import configuration, environment, resources
 from umap_sweep.errors import InputError
 
 try:
@@ -193,6 +195,70 @@ def last_cells_first(wildcards):
     for name in cells.columns.intersection(list(wildcards.keys())):
         cells = cells[cells[name].astype(str) == wildcards[name]]
     return int(cells.index[-1])
+
+
+# The inputs by which a job's size is told; of several the first.
+SIZED_BY = ("data", "knn", "embedding", "embeddings", "sweep")
+
+
+@cache
+def stored_size(path, changed):
+    """Rows of a stored table as it was at that time, and the dimensions of the data where it is the data set."""
+    metadata = parquet.read_metadata(path)
+    schema = metadata.schema.to_arrow_schema()
+    return metadata.num_rows, schema.field("features").type.list_size if "features" in schema.names else 0
+
+
+def job_size(wildcards, input, neighbors):
+    """What a job works on, by its input files. Where they are still missing Snakemake leaves its resources open."""
+    files = {name: [file] if isinstance(file, str) else file for name, file in input.items()}
+    sizes = {
+        name: stored_size(file[0], os.stat(file[0]).st_mtime_ns)
+        for name, file in files.items()
+        if file and name in (*SIZED_BY, "edges")
+    }
+    rows, dimensions = next((sizes[name] for name in SIZED_BY if name in sizes), (0, 0))
+    compared = SETTINGS["metrics"]
+    return resources.Size(
+        rows=rows,
+        dimensions=dimensions,
+        neighbors=int(wildcards.get(neighbors, 0)),
+        edges=sizes.get("edges", (0, 0))[0],
+        points=rows * len(files.get("embeddings", [None])),
+        compared=rows if rows <= compared["full_up_to"] else compared["sample"],
+    )
+
+
+def memory_of(job, neighbors="knn_k"):
+    """A rule's `mem_mb`, from the size of its input; twice as much when a job is tried again, as it may have lacked it."""
+
+    def mem_mb(wildcards, input, attempt):
+        return resources.asked_memory_mb(job, job_size(wildcards, input, neighbors), attempt)
+
+    return mem_mb
+
+
+def minutes_of(job, neighbors="knn_k"):
+    """A rule's `runtime`, likewise."""
+
+    def runtime(wildcards, input, attempt):
+        return resources.asked_minutes(job, job_size(wildcards, input, neighbors), attempt)
+
+    return runtime
+
+
+def fetch_mem_mb(wildcards, input, attempt):
+    """How large a data set is, is known when it has been fetched; a packed file may hold many times its size."""
+    return doubling(2000 + 4 * int(input.size_mb))(wildcards, attempt)
+
+
+def doubling(amount):
+    """A resource that does not grow with the data, or not in a way that is known; twice as much at each new try."""
+
+    def resource(wildcards, attempt):
+        return amount * 2 ** (attempt - 1)
+
+    return resource
 
 
 def stages_to_verify(wildcards):

@@ -9,6 +9,9 @@ rule sweep:
         "results/{dataset}/benchmarks/sweep.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("sweep"),
+        runtime=minutes_of("sweep"),
     params:
         cell_keys=embedding_keys,
     script:
@@ -26,6 +29,9 @@ rule manifest:
         "results/{dataset}/benchmarks/manifest.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("manifest"),
+        runtime=minutes_of("manifest"),
     script:
         "../../scripts/manifest.py"
 
@@ -47,6 +53,9 @@ rule plot_grid:
         "results/{dataset}/benchmarks/plots/{figure}.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("plot_grid"),
+        runtime=minutes_of("plot_grid"),
     params:
         plot=SETTINGS["plot"],
         dataset="{dataset}",

@@ -11,6 +11,9 @@ rule graph:
     priority: longest_first_of_graphs
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("graph", "n_neighbors"),
+        runtime=minutes_of("graph", "n_neighbors"),
     params:
         umap=only("n_components", "n_epochs", "init", "set_op_mix_ratio", "local_connectivity"),
         held=HELD,
@@ -33,6 +36,9 @@ rule initial_layout:
     priority: longest_first_of_graphs
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("initial_layout"),
+        runtime=minutes_of("initial_layout"),
     params:
         umap=only("n_components", "init", "metric_kwds"),
         held=HELD,
@@ -55,6 +61,9 @@ rule embedding:
     priority: longest_first
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("embedding"),
+        runtime=minutes_of("embedding"),
     params:
         key=embedding_key,
         umap=only("n_components", "spread", "repulsion_strength", "learning_rate", "negative_sample_rate"),

@@ -9,6 +9,9 @@ rule fetch:
         "results/{dataset}/benchmarks/fetch.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=fetch_mem_mb,
+        runtime=doubling(60),
     params:
         dataset="{dataset}",
         source=source,

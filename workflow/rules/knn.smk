@@ -10,6 +10,9 @@ rule knn:
     conda:
         "../../envs/umap-sweep.yaml"
     threads: SETTINGS["knn"]["n_jobs"]
+    resources:
+        mem_mb=memory_of("knn"),
+        runtime=minutes_of("knn"),
     params:
         method=SETTINGS["knn"]["method"],
         metric_kwds=SETTINGS["umap"]["metric_kwds"],

@@ -12,6 +12,9 @@ rule high_dimensional:
         "results/{dataset}/benchmarks/high_dimensional/metric={metric}.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("high_dimensional"),
+        runtime=minutes_of("high_dimensional"),
     params:
         metrics=SETTINGS["metrics"],
         metric_kwds=SETTINGS["umap"]["metric_kwds"],
@@ -38,6 +41,9 @@ rule cell_metrics:
         f"results/{{dataset}}/benchmarks/metrics/{CELLS.wildcard_pattern}.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("cell_metrics"),
+        runtime=minutes_of("cell_metrics"),
     params:
         key=embedding_key,
         label_kind=SETTINGS["plot"]["label_kind"],
@@ -64,6 +70,9 @@ rule metrics:
         "results/{dataset}/benchmarks/metrics.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("metrics"),
+        runtime=minutes_of("metrics"),
     params:
         cell_keys=embedding_keys,
     script:
@@ -88,6 +97,9 @@ rule neighboring_cells:
         "results/{dataset}/benchmarks/neighboring_cells.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("neighboring_cells"),
+        runtime=minutes_of("neighboring_cells"),
     params:
         cell_keys=embedding_keys,
     script:
@@ -107,6 +119,9 @@ rule seed_pairs:
         f"results/{{dataset}}/benchmarks/seed_pairs/{SEEDS}.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("seed_pairs"),
+        runtime=minutes_of("seed_pairs"),
     params:
         cell_keys=keys_of_seeds,
     script:
@@ -130,6 +145,9 @@ rule stability:
         "results/{dataset}/benchmarks/stability.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("stability"),
+        runtime=minutes_of("stability"),
     script:
         "../../scripts/stability.py"
 
@@ -151,6 +169,9 @@ rule shortlist:
         "results/{dataset}/benchmarks/shortlist.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("shortlist"),
+        runtime=minutes_of("shortlist"),
     script:
         "../../scripts/shortlist.py"
 
@@ -173,6 +194,9 @@ rule plot_metrics:
         "results/{dataset}/benchmarks/plots/metrics.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("plot_metrics"),
+        runtime=minutes_of("plot_metrics"),
     params:
         plot=SETTINGS["plot"],
         dataset="{dataset}",
@@ -197,6 +221,9 @@ rule plot_changes:
         "results/{dataset}/benchmarks/plots/changes.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("plot_changes"),
+        runtime=minutes_of("plot_changes"),
     params:
         plot=SETTINGS["plot"],
         dataset="{dataset}",
@@ -221,6 +248,9 @@ rule plot_stability:
         "results/{dataset}/benchmarks/plots/stability.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("plot_stability"),
+        runtime=minutes_of("plot_stability"),
     params:
         plot=SETTINGS["plot"],
         dataset="{dataset}",
@@ -246,6 +276,9 @@ rule plot_instability:
         "results/{dataset}/benchmarks/plots/instability.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("plot_instability"),
+        runtime=minutes_of("plot_instability"),
     params:
         plot=SETTINGS["plot"],
         dataset="{dataset}",

@@ -11,6 +11,9 @@ rule timing_arm:
     conda:
         "../../envs/umap-sweep.yaml"
     threads: workflow.cores or os.cpu_count()
+    resources:
+        mem_mb=doubling(8000),
+        runtime=doubling(24 * 60),
     params:
         fits=timed(TIMED_CELLS),
         cells=timed(CELLS.dataframe),
@@ -30,6 +33,9 @@ rule join_timing:
         "results/{dataset}/benchmarks/join_timing.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=doubling(1000),
+        runtime=doubling(30),
     script:
         "../../scripts/join_timing.py"
 
@@ -46,6 +52,9 @@ rule plot_timing:
         "results/{dataset}/benchmarks/plots/timing.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=doubling(1000),
+        runtime=doubling(30),
     params:
         dataset="{dataset}",
         dpi=SETTINGS["plot"]["dpi"],
@@ -62,6 +71,9 @@ rule timing:
         f"results/{DATASET}/logs/timing.log",
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=doubling(1000),
+        runtime=doubling(30),
     params:
         dataset=DATASET,
     script:

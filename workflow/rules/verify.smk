@@ -79,6 +79,9 @@ rule verify:
         f"results/{DATASET}/logs/verify.log",
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=doubling(2000),
+        runtime=doubling(60),
     params:
         **SETTINGS["verify"],
         stored=stages_to_verify,
@@ -99,5 +102,8 @@ rule fingerprints:
         f"results/{DATASET}/benchmarks/fingerprints.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=doubling(1000),
+        runtime=doubling(30),
     script:
         "../../scripts/fingerprints.py"
