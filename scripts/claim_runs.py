@@ -20,6 +20,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 from umap_sweep import job, store
 from umap_sweep.errors import InputError
+from umap_sweep.resources import SMALL_DATA
 
 # The tutorial's: its seeds, its distance, and how much wider than n_neighbors its two k-NN are.
 SEED, OTHER_SEED, PLAIN_SEED = 10, 15, 12
@@ -95,7 +96,7 @@ def arms(data: str | Path, features: np.ndarray, n_neighbors: int) -> dict[str, 
 
 def sample_places(n_rows: int) -> np.ndarray:
     """Return which rows umap-learn can be shown small data with: all of few, or the same 1,500 of many, ascending."""
-    if n_rows < knn.SMALL_DATA:
+    if n_rows < SMALL_DATA:
         return np.arange(n_rows)
     return np.sort(np.random.RandomState(0).permutation(n_rows)[:SAMPLE_ROWS])
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from knn import SMALL_DATA
 from umap_sweep import job, store
 from umap_sweep.errors import InputError
+from umap_sweep.resources import SMALL_DATA
 
 # In the order in which they are shown.
 ARMS = {

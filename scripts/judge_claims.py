@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from claim_runs import LESS_WIDE, OTHER_SEED, SEED, WIDER
-from knn import SMALL_DATA
 from umap_sweep import job, store
 from umap_sweep.errors import InputError
+from umap_sweep.resources import SMALL_DATA
 
 EQUAL, DIFFERENT = "equal", "different"
 

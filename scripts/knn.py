@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from umap_sweep import job, store
+from umap_sweep import compiled, job, store
 from umap_sweep.errors import InputError
+from umap_sweep.resources import SMALL_DATA
 
-# umap-learn compares all pairs below this many rows, and approximates from here on.
-SMALL_DATA = 4096
+# A search that only serves to compile what a larger one needs.
+WARM_UP_ROWS, WARM_UP_NEIGHBORS = 500, 5
 
 # Rows whose neighbours scikit-learn looks for in one call. Fixed, so that a result does not depend on threads.
 BLOCK_ROWS = 4096
@@ -151,16 +152,17 @@ def _nn_descent(
     from pynndescent.distances import named_distances
     from umap.umap_ import nearest_neighbors as umap_nearest_neighbors
 
-    indices, distances, _ = umap_nearest_neighbors(
-        features,
-        k,
-        metric if metric in named_distances else _metric_function(metric),
-        metric_kwds,
-        False,  # angular: taken and not used by umap-learn
-        random_state,
-        n_jobs=n_jobs,
-    )
-    return indices, distances
+    function = metric if metric in named_distances else _metric_function(metric)
+
+    def search(rows: np.ndarray, k: int, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        # `angular` is taken and not used by umap-learn.
+        return umap_nearest_neighbors(rows, k, function, metric_kwds, False, random_state, n_jobs=n_jobs)[:2]
+
+    if not metric_kwds:  # with keywords pynndescent makes a function of its own each time, which cannot be kept
+        compiled.keep()
+        with compiled.one_at_a_time():
+            search(features[:WARM_UP_ROWS], WARM_UP_NEIGHBORS, np.random.RandomState(0))
+    return search(features, k, random_state)
 
 
 def _exact(

@@ -40,11 +40,13 @@ def fingerprints(case: str) -> dict[str, dict[str, str]]:
     from conftest import Stages
     from sklearn.datasets import load_breast_cancer
     from test_exactness import clouds
-    from umap_sweep import store
+    from umap_sweep import compiled, store
 
     warnings.simplefilter("ignore")
     if case == "cpus":
-        keep_compiled()
+        import umap  # noqa: F401
+
+        compiled.keep()
     features = clouds(12_000, 20) if case == "threads" else load_breast_cancer().data
     found: dict[str, dict[str, str]] = {}
     for method in METHODS:
@@ -56,25 +58,6 @@ def fingerprints(case: str) -> dict[str, dict[str, str]]:
                 for stage in STAGES:
                     row[f"{method} {stage}"] = store.fingerprint_of(Path(folder) / f"{stage}.parquet")
     return found
-
-
-def keep_compiled() -> None:
-    """Have numba keep the machine code of umap-learn and pynndescent in its file cache, for another process to load.
-
-    Some of it takes functions as arguments. numba tells them apart by names that it draws at random in each process,
-    and finds nothing again; here they are named alike in all of them.
-    """
-    import umap  # noqa: F401
-    from numba.core.registry import CPUDispatcher
-
-    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in ("umap", "pynndescent")]
-    for module in modules:
-        for function in vars(module).values():
-            if isinstance(function, CPUDispatcher) and function.__module__ == module.__name__:
-                line = function.py_func.__code__.co_firstlineno
-                function._MemoMixin__uuid = None  # where numba has drawn one already
-                function._set_uuid(f"{module.__name__} {line}")
-                function.enable_caching()
 
 
 def target() -> dict[str, str]:

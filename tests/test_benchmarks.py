@@ -6,11 +6,13 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import ROOT
 from umap_sweep import store
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import jobs
 import peer
 import point
 import report
@@ -52,12 +54,41 @@ def test_exponents(power):
     assert tables.exponent(sizes[:2], sizes[:2]) is None
 
 
-def test_memory_model_finds_the_weights():
-    weights, worst = tables.memory_model(points(), "knn")
-    assert weights == pytest.approx(
-        {"constant": 100, "rows": 0, "rows × dimensions": 8, "rows × n_neighbors": 24}, abs=1e-6
-    )
-    assert worst < 1e-9
+def measured_jobs() -> pd.DataFrame:
+    """Return a table in which memory and time of k-NN and graph follow one model each."""
+    rows = []
+    for at in yaml.safe_load((ROOT / "benchmarks/config.yaml").read_text())["jobs"]:
+        at = at | {"edges": 3 * at["rows"] * at["n_neighbors"]}
+        size = jobs.sizes("knn", at)
+        pairs = at["rows"] ** 2 if at["rows"] < 4096 else 0
+        values = size.rows * size.dimensions * 8 + size.rows * size.neighbors * 24 + pairs * 16
+        rows.append({**at, "job": "knn", "peak_memory_mb": 100 + values / 2**20, "seconds": 7.0})
+        values = size.rows * size.neighbors * 60
+        rows.append({**at, "job": "graph", "peak_memory_mb": 50 + values / 2**20, "seconds": 1 + values / 1e6})
+    return pd.DataFrame(rows)
+
+
+def test_the_weights_of_memory_and_time_are_found():
+    found = jobs.weights(measured_jobs())
+    expected = {"constant": 100 * 2**20, "rows × dimensions": 8, "rows × n_neighbors": 24, "rows²": 16}
+    assert found["knn"]["memory"] == pytest.approx(expected, rel=0.01)
+    assert found["graph"]["memory"] == pytest.approx({"constant": 50 * 2**20, "rows × n_neighbors": 60}, rel=0.01)
+    assert found["graph"]["seconds"] == pytest.approx({"constant": 1, "rows × n_neighbors": 60e-6}, rel=0.01)
+
+
+def test_jobs_are_told_by_their_scripts(tmp_path):
+    lines = [
+        {"script": "tmp12.knn.py", "start": 1.0, "end": 2.0},
+        {"script": "tmp12.knn.py", "peak_memory_mb": 300.0, "seconds": 4.0},
+        {"script": "tmp13.embedding.py", "peak_memory_mb": 150.0, "seconds": 9.0},
+        {"script": "tmp14.embedding.py", "peak_memory_mb": 170.0, "seconds": 5.0},
+        {"script": "__main__.py", "peak_memory_mb": 900.0, "seconds": 60.0},
+    ]
+    (tmp_path / "seen.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert jobs.seen(tmp_path / "seen.jsonl", {"rows": 10}) == [
+        {"rows": 10, "job": "knn", "peak_memory_mb": 300.0, "seconds": 4.0},
+        {"rows": 10, "job": "embedding", "peak_memory_mb": 170.0, "seconds": 9.0},
+    ]
 
 
 def test_a_series_varies_in_one_axis_alone():
@@ -100,15 +131,12 @@ def test_the_page_and_its_figure(tmp_path):
     # Of 4, 11, 67 and 515 seconds, three are twice the least one.
     slope = np.polyfit(np.log([8000, 64000, 512000]), np.log([11, 67, 515]), 1)[0]
     assert f"**{slope:.2f}** | – |" in page
-    assert "| layout | 100 | 0.0 | 8.0 | 24.0 | 0% |" in page
     for name, _ in report.PEERS.values():
         assert f"| {name} 1.2.3 | " in page
     assert (tmp_path / "performance.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_peers_are_those_the_page_knows():
-    import yaml
-
     config = yaml.safe_load((ROOT / "benchmarks/config.yaml").read_text())
     assert set(config["peers"]["who"]) <= set(report.PEERS)
     assert (peer.PEERS / "uwot_cells.R").exists()
@@ -118,6 +146,8 @@ def test_synthetic_data_are_stored_as_the_pipeline_reads_them(tmp_path):
     synthetic.write(tmp_path / "data.parquet", 300, 7, seed=1)
     features = store.read_features(tmp_path / "data.parquet")
     assert features.shape == (300, 7)
-    assert np.array_equal(features, synthetic.features(300, 7, 1))
-    assert not np.array_equal(features, synthetic.features(300, 7, 2))
+    assert np.array_equal(features, synthetic.draw(300, 7, 1)[0])
+    assert not np.array_equal(features, synthetic.draw(300, 7, 2)[0])
+    clusters = store.read_rows(tmp_path / "data.parquet").column("label").to_numpy()
+    assert np.array_equal(clusters, synthetic.draw(300, 7, 1)[1])
     assert len(np.unique(features, axis=0)) == 300

@@ -1,10 +1,16 @@
 """The exact k-NN of many rows, and what is refused before a k-NN is computed."""
 
+import os
+import subprocess
+import sys
+
 import knn
 import numpy as np
 import pytest
+from conftest import store_data
 from scipy.spatial.distance import cdist
 from test_exactness import clouds
+from umap_sweep import environment, store, watching
 from umap_sweep.errors import InputError
 
 
@@ -61,3 +67,24 @@ def test_undefined_distances_are_refused():
     features = np.random.RandomState(0).uniform(-1, 1, size=(40, 3)).astype(np.float32)
     with pytest.raises(InputError, match=r"undefined \(NaN\) for \d+ of 40 rows"):
         knn.nearest_neighbors(features, 5, "poincare", "auto", np.random.RandomState(0), 1)
+
+
+def test_nn_descent_is_compiled_once(tmp_path):
+    """Of two jobs that start together with nothing compiled, one compiles, and the other loads what it has compiled."""
+    data = store_data(tmp_path, np.random.RandomState(0).normal(size=(4200, 6)))
+    run = "import sys; sys.argv[0] = sys.argv[4]; import knn; knn.compute(*sys.argv[1:3], 10, 'euclidean', 'auto', "
+    run += "int(sys.argv[3]), 1, {}, 1)"
+    seen = tmp_path / "seen.jsonl"
+    variables = os.environ | environment.job_variables(1, "x86-64-v3") | watching.variables(tmp_path / "watch", seen)
+    variables["NUMBA_CACHE_DIR"] = str(tmp_path / "cache")
+    commands = [
+        [sys.executable, "-c", run, data, tmp_path / f"{seed}.parquet", str(seed), f"{seed}"] for seed in (1, 2)
+    ]
+    jobs = [subprocess.Popen(command, env=variables) for command in commands]
+    assert [job.wait() for job in jobs] == [0, 0]
+    compiled = {line["script"] for line in watching.read(seen) if "start" in line and line["end"] - line["start"] > 0.5}
+    assert len(compiled) == 1
+    for seed in (1, 2):
+        here = tmp_path / "here.parquet"
+        knn.compute(data, here, 10, "euclidean", "auto", seed, 1, {}, 1)
+        assert store.fingerprint_of(here) == store.fingerprint_of(tmp_path / f"{seed}.parquet")

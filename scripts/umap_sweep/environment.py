@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from importlib.metadata import version
@@ -85,7 +86,7 @@ def job_variables(knn_jobs: int, cpu: str) -> dict[str, str]:
     level = cpu if platform.machine().lower() in ("x86_64", "amd64") else "native"
     return {
         "NUMBA_NUM_THREADS": str(knn_jobs),
-        "NUMBA_CACHE_DIR": str(_cache_folder(f"{level}-{knn_jobs}")),
+        "NUMBA_CACHE_DIR": str(_cache_folder(f"{level}-{knn_jobs}-{_versions_digest()}")),
         # The layer that every numba build has; which other layers are installed must not matter.
         "NUMBA_THREADING_LAYER": "workqueue",
         CPU_VARIABLE: level,
@@ -97,7 +98,8 @@ def _cache_folder(name: str) -> Path:
     """Return where jobs keep compiled code: in the user's cache, or below the working folder where that is read-only.
 
     Code for another CPU level or another number of threads has a folder of its own: numba numbers its files by the
-    order of their writing, so that two jobs could put code for two CPUs under one number.
+    order of their writing, so that two jobs could put code for two CPUs under one number. So has code of other versions
+    of the libraries: numba compares the age of a function's own file, but not of those that its code came from as well.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "umap-sweep"
     try:
@@ -106,6 +108,11 @@ def _cache_folder(name: str) -> Path:
     except OSError:
         writable = False
     return (cache if writable else Path.cwd() / ".snakemake" / "umap-sweep-cache") / name
+
+
+def _versions_digest() -> str:
+    versions = [version(name) for name in SHAPING_PACKAGES]
+    return hashlib.sha256(" ".join(versions).encode()).hexdigest()[:8]
 
 
 def check_cpu() -> None:

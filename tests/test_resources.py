@@ -1,0 +1,60 @@
+"""The memory and the time that jobs declare to a scheduler."""
+
+import re
+import sys
+
+import pandas as pd
+import pytest
+from conftest import ROOT, snakemake
+from umap_sweep import resources
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import jobs
+
+MEASURED = sorted((ROOT / "benchmarks" / "measured").glob("*/jobs.tsv"))
+
+
+@pytest.mark.parametrize("path", MEASURED, ids=lambda path: path.parent.name)
+def test_predicted_memory_is_what_was_measured(path):
+    """Of every job that was measured, the prediction is off by less than 30 %, and what is asked for is enough."""
+    for at in pd.read_csv(path, sep="\t").to_dict("records"):
+        size = jobs.sizes(at["job"], at)
+        predicted = resources.memory(at["job"], size) / 2**20
+        assert predicted == pytest.approx(at["peak_memory_mb"], rel=0.3), at
+        assert resources.asked_memory_mb(at["job"], size, 1) * 1e6 > at["peak_memory_mb"] * 2**20, at
+
+
+def test_every_job_declares_memory_and_time_once_its_input_is_there(tmp_path):
+    config = {
+        "dataset": "iris",
+        "datasets": {"iris": {"source": "sklearn", "name": "iris"}},
+        "knn": {"n_neighbors": 20},
+        "grid": {"n_neighbors": [5, 20], "min_dist": [0.1], "seed": [1, 2]},
+    }
+    before = snakemake(tmp_path, "--dry-run", "--quiet", "none", config=config)
+    assert declared(before.output, "knn") == [("<TBD>", "<TBD>")]
+    assert snakemake(tmp_path, config=config).code == 0
+    every = snakemake(tmp_path, "--dry-run", "--quiet", "none", "--forceall", config=config)
+    assert every.code == 0, every.output
+    rules = set(every.jobs) - {"all"}
+    assert {"fetch", "knn", "graph", "initial_layout", "embedding", "cell_metrics", "seed_pairs", "atlas"} <= rules
+    for rule in rules:
+        for memory, minutes in declared(every.output, rule):
+            assert 100 < int(memory) < 3000
+            assert 10 <= int(minutes) <= 60
+
+
+def declared(output: str, rule: str) -> list[tuple[str, str]]:
+    """Return `mem_mb` and `runtime` of each job of a rule, as Snakemake prints them."""
+    parts = re.split(r"(?m)^(?:local)?rule (\w+):$", output)
+    found = [text for name, text in zip(parts[1::2], parts[2::2], strict=True) if name == rule]
+    assert found
+    return [tuple(re.search(rf"\b{name}=([^,\s]+)", text)[1] for name in ("mem_mb", "runtime")) for text in found]
+
+
+@pytest.mark.parametrize("job", list(jobs.TERMS))
+def test_a_job_that_is_tried_again_is_given_twice_as_much(job):
+    size = resources.Size(rows=70_000, dimensions=784, neighbors=250, edges=10**7, points=16 * 70_000, compared=1000)
+    for asked in (resources.asked_memory_mb, resources.asked_minutes):
+        assert [asked(job, size, attempt) / asked(job, size, 1) for attempt in (1, 2, 3)] == [1, 2, 4]
