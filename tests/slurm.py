@@ -62,7 +62,9 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 
 def reason_to_skip() -> str | None:
     """Return why Slurm cannot be started here, or None where it can."""
-    missing = [name for name in ("munged", "slurmctld", "slurmd", "sbatch") if not shutil.which(name, path=PROGRAMS)]
+    missing = [
+        name for name in ("munged", "slurmctld", "slurmd", "sbatch", "srun") if not shutil.which(name, path=PROGRAMS)
+    ]
     return f"{', '.join(missing)} not installed (Debian: slurm-wlm, munge)" if missing else None
 
 
@@ -79,7 +81,7 @@ def running() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="slurm-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
-        for part in ("state", "spool"):
+        for part in ("state", "spool", "bin"):
             (folder / part).mkdir()
         key = folder / "munge.key"
         key.touch(mode=0o600)
@@ -97,7 +99,11 @@ def running() -> Iterator[dict[str, str]]:
                 memory_mb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
             )
         )
-        variables = {"SLURM_CONF": str(configuration)}
+        # The plugin that starts a job's step with srun takes every SLURM_ variable from it, this one as well.
+        srun = folder / "bin" / "srun"
+        srun.write_text(f'#!/bin/sh\nSLURM_CONF={configuration} exec {shutil.which("srun", path=PROGRAMS)} "$@"\n')
+        srun.chmod(0o755)
+        variables = {"SLURM_CONF": str(configuration), "PATH": f"{srun.parent}{os.pathsep}{os.environ['PATH']}"}
         environment = os.environ | variables
         daemons = []
         for command in (

@@ -2,6 +2,7 @@
 
 import re
 
+import pyarrow.parquet as pq
 import pytest
 import slurm
 from conftest import Run, snakemake
@@ -13,7 +14,7 @@ IRIS = {
     "dataset": "iris",
     "datasets": {"iris": {"source": "sklearn", "name": "iris"}},
     "knn": {"n_neighbors": 15},
-    "grid": {"n_neighbors": [5, 15], "min_dist": [0.1], "seed": [10]},
+    "grid": {"n_neighbors": [15], "min_dist": [0.1], "seed": [10]},
 }
 
 # The node answers at once, and nobody else waits for it.
@@ -28,11 +29,10 @@ def cluster():
 
 
 def fingerprints(folder, dataset) -> dict[str, str]:
-    """Return what the coordinates, or the table, of every stage and cell are, by file."""
+    """Return what every stage's and every cell's values are, by file."""
     results = folder / "results" / dataset
     stages = ("data", "knn", "graph", "initial_layout", "embeddings")
-    paths = [*results.glob("sweep.parquet")]
-    paths += [path for stage in stages for path in (results / stage).rglob("*.parquet")]
+    paths = [path for stage in stages for path in (results / stage).rglob("*.parquet")]
     return {str(path.relative_to(results)): store.read_record(path)["fingerprint"] for path in paths}
 
 
@@ -43,7 +43,13 @@ def submissions(run: Run) -> dict[int, int]:
     return {size: sizes.count(size) for size in sorted(set(sizes))}
 
 
-def test_default_sweep_in_arrays_with_a_job_out_of_memory(tmp_path, cluster):
+def ended_for_memory(folder, rule) -> int:
+    """Return how many jobs of a rule Slurm ended because they took more than they had asked for."""
+    logs = (folder / ".snakemake" / "slurm_logs" / f"rule_{rule}").rglob("*.log")
+    return sum("exceeded memory limit" in path.read_text() for path in logs)
+
+
+def test_default_sweep_in_arrays_with_jobs_out_of_memory(tmp_path, cluster):
     """The initial layouts get too little memory at first: Slurm ends them, and their second attempts succeed."""
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here, there):
@@ -52,8 +58,29 @@ def test_default_sweep_in_arrays_with_a_job_out_of_memory(tmp_path, cluster):
     too_little = ["--set-resources", "initial_layout:mem_mb=60 if attempt == 1 else 3000"]
     run = snakemake(there, target, *SOON, *too_little, cores=None, profile="slurm", variables=cluster)
     assert run.code == 0, run.output
-    print(run.output)
-    local = snakemake(here, target)
-    assert local.code == 0, local.output
+    assert run.jobs["knn"] == 1 and run.jobs["graph"] == 4 and run.jobs["embedding"] == 16
+    ended = {rule: ended_for_memory(there, rule) for rule in run.jobs}
+    assert ended.pop("initial_layout") == run.output.count("Trying to restart job") == 4
+    assert not any(ended.values())
+    assert 4 in submissions(run)
+    assert snakemake(here, target).code == 0
+    assert len(fingerprints(here, "digits")) == 1 + 1 + 2 * 4 + 4 + 16
     assert fingerprints(there, "digits") == fingerprints(here, "digits")
-    assert len(fingerprints(here, "digits")) == 1 + 1 + 1 + 2 * 4 + 4 + 16
+    tables = [pq.read_table(folder / target) for folder in (here, there)]
+    assert tables[0].equals(tables[1])
+
+
+def test_a_cluster_that_takes_scripts(tmp_path, cluster):
+    """Slurm again, by its plain command: each job is submitted by itself, and asks for what its rule does."""
+    submit = "sbatch --parsable --output .snakemake/log/%j.out --comment {rule} --cpus-per-task {threads} "
+    submit += "--mem {resources.mem_mb} --time {resources.runtime}"
+    generic = ["--cluster-generic-submit-cmd", submit, "--cluster-generic-cancel-cmd", "scancel"]
+    too_little = ["--set-resources", "graph:mem_mb=60 if attempt == 1 else 3000"]
+    soon = ["--seconds-between-status-checks", "1", "--latency-wait", "10"]
+    target = "results/iris/sweep.parquet"
+    options = {"config": IRIS, "cores": None, "profile": "cluster-generic", "variables": cluster}
+    run = snakemake(tmp_path, target, *generic, *too_little, *soon, **options)
+    assert run.code == 0, run.output
+    assert run.output.count("Trying to restart job") == run.jobs["graph"] == 1
+    local = snakemake(tmp_path, "verify", config=IRIS)
+    assert local.code == 0, local.output
