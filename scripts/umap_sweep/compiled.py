@@ -30,7 +30,9 @@ def keep() -> None:
             if isinstance(function, CPUDispatcher) and function.__module__ == module.__name__:
                 function._MemoMixin__uuid = None  # where numba has drawn one already
                 function._set_uuid(f"{module.__name__} {function.py_func.__code__.co_firstlineno}")
-                function.enable_caching()
+                # The address of numba's thread count is another one in each process, and is compiled in.
+                if "get_num_threads" not in function.py_func.__code__.co_names:
+                    function.enable_caching()
 
 
 @contextmanager
