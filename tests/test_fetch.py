@@ -215,6 +215,16 @@ def test_frame_keeps_numbers_and_decodes_categories():
     assert names == ["whole", "yes", "half"]
 
 
+def test_a_frame_is_not_read_value_by_value():
+    """In a process of its own, where PyArrow has met no data frame yet; MNIST would take minutes otherwise."""
+    code = (
+        "import pandas as pd; from umap_sweep import reading; frame = pd.DataFrame({'a': pd.Categorical(['x', 'y'])}); "
+    )
+    code += "print(reading.frame_columns(frame).schema.field('a').type)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=SCRIPT.parent, capture_output=True, text=True, check=True)
+    assert "dictionary" in run.stdout
+
+
 def test_frame_without_target_has_no_label():
     assert reading.frame_table(pd.DataFrame({"a": [1.0]}), None, "The frame")[0].column_names == ["id", "features"]
 

@@ -221,7 +221,7 @@ def frame_table(
             f"{origin} has {target.shape[1]} targets ({listed(target.columns)}), and a label is one column. "
             "Save the data with the one you want and use `source: file`."
         )
-    columns = pa.Table.from_pandas(features, preserve_index=False)
+    columns = frame_columns(features)
     if text := [field.name for field in columns.schema if not _is_numeric(field.type)]:
         raise InputError(
             f"{origin} has features that are not numbers: {listed(text)}. "
@@ -230,8 +230,15 @@ def frame_table(
     names = columns.column_names
     _check_any(origin, columns.num_rows, len(names))
     blocks = [_rows_as_lists(batch, names) for batch in columns.to_batches(block_rows(len(names)))]
-    labels = None if target is None else pa.chunked_array([pa.Array.from_pandas(target)])
+    labels = None if target is None else frame_columns(target.to_frame()).column(0)
     return _finished(pa.chunked_array(blocks), names, None, labels, origin), names
+
+
+def frame_columns(frame: pd.DataFrame) -> pa.Table:
+    """Return the columns of a data frame, without its index."""
+    # Until PyArrow has been asked for something of pandas', `store` has it take each column for a sequence of objects.
+    pa.array([0]).to_pandas()
+    return pa.Table.from_pandas(frame, preserve_index=False)
 
 
 def _read_arrays(
@@ -495,6 +502,8 @@ def suffix_of(name: str, origin: str | Path) -> str:
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix):
             return suffix
+    if name.lower().endswith(".h5ad"):
+        raise InputError(f"{origin} is an AnnData file. Read it from disk with `source: anndata`.")
     raise InputError(
         f"The name of {origin} ends in none of the formats that can be read: {', '.join(SUFFIXES)}. "
         "Rename or convert the file."
