@@ -40,7 +40,7 @@ def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Pa
     source : mapping
         One of the configuration's sources, valid by its schema.
     path : str or Path or None
-        The file of source `file`; other sources have none.
+        The file of sources `file` and `anndata`; other sources have none.
     download : str or Path
         Folder for raw downloads, kept: a file that is there already and right is not fetched again.
 
@@ -66,9 +66,13 @@ def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Pa
             return openml_data(**given, download=download)
         case "url":
             path = download_file(given["url"], given["sha256"], download)
-        case "file":
+        case "file" | "anndata":
             if "sha256" in given:
                 check_sha256(path, given["sha256"], path)
+    if source["source"] == "anndata":
+        from umap_sweep import h5ad
+
+        return h5ad.read(path, given.get("layer"), given.get("obsm"), given.get("id"), given.get("label"))
     return reading.read_file(path, given.get("id"), given.get("label"), given.get("features"))
 
 
