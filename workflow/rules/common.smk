@@ -79,9 +79,18 @@ def source(wildcards):
 
 def source_file(wildcards):
     """The user's own file, so that a changed one is fetched again; other sources have no input."""
-    if source(wildcards)["source"] != "file":
-        return []
-    return source(wildcards)["path"]
+    return source(wildcards).get("path", [])
+
+
+def anndata_file(wildcards):
+    """The user's own AnnData file, if the data set to sweep is from one."""
+    own = SETTINGS["datasets"][DATASET]
+    return own["path"] if own["source"] == "anndata" else []
+
+
+def imported_knn(wildcards):
+    """The file of a k-NN that was made elsewhere."""
+    return SETTINGS["knn"].get("path", [])
 
 
 def only(*names):

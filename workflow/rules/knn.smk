@@ -1,6 +1,7 @@
 rule knn:
     input:
         data=DATA_FILE,
+        imported=imported_knn,
     output:
         KNN_FILE,
     log:
@@ -16,6 +17,7 @@ rule knn:
     params:
         method=SETTINGS["knn"]["method"],
         metric_kwds=SETTINGS["umap"]["metric_kwds"],
+        neighbors_key=SETTINGS["knn"].get("neighbors_key"),
         held=HELD,
     script:
         "../../scripts/knn.py"

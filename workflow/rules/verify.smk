@@ -15,6 +15,7 @@ use rule fetch as fetch_again with:
 use rule knn as knn_again with:
     input:
         data=again(DATA_FILE),
+        imported=imported_knn,
     output:
         again(KNN_FILE),
     log:
