@@ -1,4 +1,5 @@
 import csv
+import functools
 import os
 import sys
 from pathlib import Path
@@ -20,6 +21,9 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 DATASET = SETTINGS["dataset"]
+
+# What turns the text of a cell's wildcards back into values.
+KEY_TYPES = {name: type(value) for name, value in CELLS.dataframe.head(1).to_dict("records")[0].items()}
 
 # What results depend on beside their own parameters. As params of the stages they make Snakemake see a change.
 HELD = {name: SETTINGS[name] for name in ("cpu", "blas_threads")}
@@ -96,8 +100,7 @@ def cell_key(cell):
 
 
 def embedding_key(wildcards):
-    types = {name: type(value) for name, value in CELLS.dataframe.to_dict("records")[0].items()}
-    return cell_key({name: convert(wildcards[name]) for name, convert in types.items()})
+    return cell_key({name: convert(wildcards[name]) for name, convert in KEY_TYPES.items()})
 
 
 def embedding_keys(wildcards):
@@ -117,14 +120,15 @@ def neighbors(wildcards):
     return of_cells(NEIGHBORS_FILE, CELLS.dataframe)
 
 
+@functools.cache
+def cells_by_seeds():
+    """The cells of each n_neighbors and min_dist, which differ in their seeds, by the text of their wildcards."""
+    groups = CELLS.dataframe.groupby(["knn_k", "n_neighbors", "min_dist"], sort=False)
+    return {tuple(map(str, key)): cells for key, cells in groups}
+
+
 def seeds_of(wildcards):
-    """The cells of one n_neighbors and min_dist, which differ in their seeds."""
-    cells = CELLS.dataframe.astype(str)
-    return CELLS.dataframe[
-        (cells["knn_k"] == wildcards.knn_k)
-        & (cells["n_neighbors"] == wildcards.n_neighbors)
-        & (cells["min_dist"] == wildcards.min_dist)
-    ]
+    return cells_by_seeds()[wildcards.knn_k, wildcards.n_neighbors, wildcards.min_dist]
 
 
 def embeddings_of_seeds(wildcards):
@@ -187,12 +191,17 @@ def longest_first_of_graphs(wildcards):
     return longest_first(wildcards) + max(CELLS.dataframe["n_neighbors"])
 
 
+@functools.cache
+def last_places(names):
+    """The place of the last cell with the same text of these wildcards, in the order in which a sweep starts cells."""
+    cells = CELLS.dataframe.sort_values("n_neighbors", ascending=False, kind="stable")[list(names)]
+    return {tuple(map(str, key)): place for place, key in enumerate(cells.itertuples(index=False, name=None))}
+
+
 def last_cells_first(wildcards):
     """Priority of a job that computes a stage once more: whole cells, and those last that a sweep starts first."""
-    cells = CELLS.dataframe.sort_values("n_neighbors", ascending=False, kind="stable", ignore_index=True)
-    for name in cells.columns.intersection(list(wildcards.keys())):
-        cells = cells[cells[name].astype(str) == wildcards[name]]
-    return int(cells.index[-1])
+    names = tuple(name for name in KEY_TYPES if name in wildcards.keys())
+    return last_places(names)[tuple(wildcards[name] for name in names)]
 
 
 def stages_to_verify(wildcards):
