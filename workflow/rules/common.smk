@@ -4,21 +4,36 @@ import os
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace
 
-sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)) / "../../scripts"))
+SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "scripts"
+
+sys.path.insert(0, str(SCRIPTS))
 
 from umap_sweep import configuration, environment
 from umap_sweep.errors import InputError
 
+# An importing workflow may have modules of its own that are called like scripts here.
+sys.path.remove(str(SCRIPTS))
+
+if not SCRIPTS.samefile(Path(environment.__file__).parents[1]):
+    raise WorkflowError(
+        f"{Path(environment.__file__).parents[2]} and {SCRIPTS.parent} are two copies of umap-sweep in one workflow; "
+        "import one of them twice."
+    )
+
 try:
     SETTINGS = configuration.complete(config, GIVEN)
-    configuration.check_source_exists(SETTINGS)
+    # An importing workflow may have a rule that makes the file.
+    if not IMPORTED:
+        configuration.check_source_exists(SETTINGS)
     CELLS = Paramspace(configuration.cells(SETTINGS), param_sep="=")
     TIMED_CELLS = configuration.timed_cells(SETTINGS, CELLS.dataframe)
+    # Every job inherits these, on whichever machine it runs, because its own Snakemake process reads this file.
+    # The claims compare a k-NN by one job with one by two, whatever the sweep's own takes.
+    environment.hold(max(SETTINGS["knn"]["n_jobs"], 2), SETTINGS["cpu"])
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(f"{__name__}: {error}" if IMPORTED else str(error)) from None
 
 DATASET = SETTINGS["dataset"]
 
@@ -28,9 +43,15 @@ KEY_TYPES = {name: type(value) for name, value in CELLS.dataframe.head(1).to_dic
 # What results depend on beside their own parameters. As params of the stages they make Snakemake see a change.
 HELD = {name: SETTINGS[name] for name in ("cpu", "blas_threads")}
 
-# Every job inherits these, on whichever machine it runs, because its own Snakemake process reads this file.
-# The claims compare a k-NN by one job with one by two, whatever the sweep's own takes.
-os.environ.update(environment.job_variables(max(SETTINGS["knn"]["n_jobs"], 2), SETTINGS["cpu"]))
+# Library versions too: a sweep of several environments is none. Packages that jobs get from conda need not be here.
+VERSIONS = environment.versions()
+
+# The key of Snakemake's cache between workflows has the content of files that are there from the start. Of one that an
+# importing workflow makes it has no more than how, and code of a `run` or a package is not part of that.
+PINNED = not IMPORTED or all(one["source"] != "file" or "sha256" in one for one in SETTINGS["datasets"].values())
+
+# Whether data and k-NN may come from that cache.
+CACHED = workflow.workflow_settings.cache is not None and "SNAKEMAKE_OUTPUT_CACHE" in os.environ and PINNED
 
 # A stage's key is its folder. The method is not part of the cells' folders, which users read as partitions.
 KNN = "knn_k={knn_k}/knn_seed={knn_seed}/knn_jobs={knn_jobs}"
@@ -80,10 +101,21 @@ def source(wildcards):
 
 
 def source_file(wildcards):
-    """The user's own file, so that a changed one is fetched again; other sources have no input."""
+    """The user's own file, so that a changed one is fetched again; other sources have no input.
+
+    As a local file it is in the folder the sweep runs in, whatever prefix an importing workflow gives to the results.
+    """
     if source(wildcards)["source"] != "file":
         return []
-    return source(wildcards)["path"]
+    return local(source(wildcards)["path"])
+
+
+def provenance(wildcards, output):
+    """What a stage depends on beside its input, script and other params, for the key of the cache between workflows.
+
+    Made from the output, as Snakemake sees it, it is no reason to run a job again.
+    """
+    return environment.provenance() if CACHED else None
 
 
 def only(*names):
@@ -174,6 +206,11 @@ def again(pattern):
     return pattern.replace("results/{dataset}/", "results/{dataset}/verify/", 1)
 
 
+def stored_download(wildcards, output):
+    """The folder of raw downloads that the stored data came from; `verify` needs no network."""
+    return str(Path(output[0]).parents[2] / "data" / "download")
+
+
 def cells_to_verify():
     """All cells or the seeded sample."""
     count = SETTINGS["verify"]["cells"]
@@ -204,12 +241,18 @@ def last_cells_first(wildcards):
     return last_places(names)[tuple(wildcards[name] for name in names)]
 
 
-def stages_to_verify(wildcards):
-    return [path for pattern in STAGE_FILES for path in of_cells(pattern, cells_to_verify())]
-
-
 def recomputed_stages(wildcards):
     return [path for pattern in STAGE_FILES for path in of_cells(again(pattern), cells_to_verify())]
+
+
+def verify_folder(wildcards, input):
+    """Where the recomputed stages are, with the prefix that an importing workflow gives; the first one is the data."""
+    return str(Path(input[0]).parents[1])
+
+
+def stages_to_verify(wildcards, input):
+    folder = Path(verify_folder(wildcards, input))
+    return [str(folder.parent / Path(path).relative_to(folder)) for path in input]
 
 
 def figures():
