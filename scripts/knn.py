@@ -367,8 +367,8 @@ if "snakemake" in globals():
                 snakemake.input.data,
                 snakemake.input.imported,
                 snakemake.output[0],
-                k=int(snakemake.wildcards.knn_k),
-                metric=snakemake.wildcards.metric,
+                k=int(snakemake.params.k),
+                metric=snakemake.params.metric,
                 metric_kwds=snakemake.params.metric_kwds,
                 neighbors_key=snakemake.params.neighbors_key,
             )
@@ -376,11 +376,11 @@ if "snakemake" in globals():
             compute(
                 snakemake.input.data,
                 snakemake.output[0],
-                k=int(snakemake.wildcards.knn_k),
-                metric=snakemake.wildcards.metric,
+                k=int(snakemake.params.k),
+                metric=snakemake.params.metric,
                 method=snakemake.params.method,
-                seed=int(snakemake.wildcards.knn_seed),
-                n_jobs=int(snakemake.wildcards.knn_jobs),
+                seed=int(snakemake.params.seed),
+                n_jobs=int(snakemake.params.n_jobs),
                 metric_kwds=snakemake.params.metric_kwds,
                 threads=snakemake.threads,
             )

@@ -129,9 +129,16 @@ class Run:
         return {line.split()[0]: int(line.split()[1]) for line in table.splitlines()[3:] if line.strip()}
 
 
-def snakemake(folder: Path, *arguments: str, cores: int = 2, config: dict[str, Any] | None = None) -> Run:
-    """Run the pipeline in `folder`, with `config` merged over the default configuration."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores)]
+def snakemake(
+    folder: Path,
+    *arguments: str,
+    cores: int = 2,
+    config: dict[str, Any] | None = None,
+    snakefile: Path = ROOT / "Snakefile",
+    variables: dict[str, str] | None = None,
+) -> Run:
+    """Run the pipeline in `folder`, with `config` merged over the default configuration, or another workflow."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", str(cores)]
     command += ["--workflow-profile", str(ROOT / "workflow" / "profiles" / "default")]
     command += arguments
     if config is not None:
@@ -142,6 +149,11 @@ def snakemake(folder: Path, *arguments: str, cores: int = 2, config: dict[str, A
         name: value for name, value in os.environ.items() if name not in environment.job_variables(1, "native")
     }
     done = subprocess.run(
-        command, cwd=folder, env=inherited, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=folder,
+        env=inherited | (variables or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     return Run(done.returncode, done.stdout)
