@@ -43,6 +43,13 @@ include: "workflow/rules/claims.smk"
 include: "workflow/rules/timing.smk"
 
 
+# What these have to say is for the terminal, wherever the other jobs run.
+localrules:
+    claims,
+    timing,
+    verify,
+
+
 rule all:
     input:
         targets,

@@ -26,6 +26,9 @@ MEMORY_MARGIN = 1.25
 TIME_MARGIN = 6
 LEAST_MINUTES = 10
 
+# On a cluster a job's own process runs within two of Snakemake's, 180 MB each, and a scheduler counts all three.
+SNAKEMAKE_MB = 400
+
 
 @dataclass(frozen=True)
 class Size:
@@ -98,7 +101,7 @@ def seconds(job: str, size: Size) -> float:
 
 def asked_memory_mb(job: str, size: Size, attempt: int) -> int:
     """Return the memory (MB) to ask a scheduler for; twice as much each time that a job is tried again."""
-    return math.ceil(MEMORY_MARGIN * memory(job, size) / 1e6) * 2 ** (attempt - 1)
+    return (SNAKEMAKE_MB + math.ceil(MEMORY_MARGIN * memory(job, size) / 1e6)) * 2 ** (attempt - 1)
 
 
 def asked_minutes(job: str, size: Size, attempt: int) -> int:

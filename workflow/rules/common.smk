@@ -261,6 +261,10 @@ def last_cells_first(wildcards):
 # The inputs by which a job's size is told; of several the first.
 SIZED_BY = ("data", "knn", "embedding", "embeddings", "sweep")
 
+# A cluster that takes a rule's jobs as one array gives all of them what the first asks for, and which one that is, is
+# left to chance: so each asks for what the widest of the sweep takes.
+WIDEST = {name: int(CELLS.dataframe[name].max()) for name in ("n_neighbors", "knn_k")}
+
 
 @cache
 def stored_size(path, changed):
@@ -280,11 +284,14 @@ def job_size(wildcards, input, neighbors):
     }
     rows, dimensions = next((sizes[name] for name in SIZED_BY if name in sizes), (0, 0))
     compared = SETTINGS["metrics"]
+    own = {name: int(wildcards[name]) for name in WIDEST if name in wildcards.keys()}
+    widest = {name: max(width, WIDEST[name]) for name, width in own.items()}
     return resources.Size(
         rows=rows,
         dimensions=dimensions,
-        neighbors=int(wildcards.get(neighbors, 0)),
-        edges=sizes.get("edges", (0, 0))[0],
+        neighbors=widest.get(neighbors, 0),
+        # A graph of more neighbours has fewer edges for each of them, as more of them are mutual.
+        edges=sizes.get("edges", (0, 0))[0] * widest.get("n_neighbors", 1) // own.get("n_neighbors", 1),
         points=rows * len(files.get("embeddings", [None])),
         compared=rows if rows <= compared["full_up_to"] else compared["sample"],
     )

@@ -10,7 +10,7 @@ rule timing_arm:
         "results/{dataset}/benchmarks/timing/{arm}.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
-    threads: workflow.cores or os.cpu_count()
+    threads: workflow.resource_settings.cores or os.cpu_count()
     resources:
         mem_mb=doubling(8000),
         runtime=doubling(24 * 60),

@@ -1,0 +1,86 @@
+"""The pipeline on a cluster: a real Slurm, the profiles as they are, and the bits of a local run."""
+
+import re
+
+import pyarrow.parquet as pq
+import pytest
+import slurm
+from conftest import Run, snakemake
+from umap_sweep import store
+
+pytestmark = pytest.mark.skipif(slurm.reason_to_skip() is not None, reason=f"{slurm.reason_to_skip()}")
+
+IRIS = {
+    "dataset": "iris",
+    "datasets": {"iris": {"source": "sklearn", "name": "iris"}},
+    "knn": {"n_neighbors": 15},
+    "grid": {"n_neighbors": [15], "min_dist": [0.1], "seed": [10]},
+}
+
+# The node answers at once, and nobody else waits for it.
+SOON = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "4"]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Return the environment variables that lead to a Slurm, which ends with this module."""
+    with slurm.running() as variables:
+        yield variables
+
+
+def fingerprints(folder, dataset) -> dict[str, str]:
+    """Return what every stage's and every cell's values are, by file."""
+    results = folder / "results" / dataset
+    stages = ("data", "knn", "graph", "initial_layout", "embeddings")
+    paths = [path for stage in stages for path in (results / stage).rglob("*.parquet")]
+    return {str(path.relative_to(results)): store.read_record(path)["fingerprint"] for path in paths}
+
+
+def submissions(run: Run) -> dict[int, int]:
+    """Return the number of sbatch calls by how many jobs each of them submitted."""
+    sizes = [ids.count(",") + 1 for ids in re.findall(r"Submitted array job with Snakemake IDs ([\d,]+)", run.output)]
+    sizes += [1] * len(re.findall(r"Job \d+ has been submitted with SLURM jobid", run.output))
+    return {size: sizes.count(size) for size in sorted(set(sizes))}
+
+
+def ended_for_memory(folder, rule) -> int:
+    """Return how many jobs of a rule Slurm ended because they took more than they had asked for."""
+    logs = (folder / ".snakemake" / "slurm_logs" / f"rule_{rule}").rglob("*.log")
+    return sum("exceeded memory limit" in path.read_text() for path in logs)
+
+
+def test_default_sweep_in_arrays_with_jobs_out_of_memory(tmp_path, cluster):
+    """The initial layouts get too little memory at first: Slurm ends them, and their second attempts succeed."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    target = "results/digits/sweep.parquet"
+    too_little = ["--set-resources", "initial_layout:mem_mb=60 if attempt == 1 else 3000"]
+    run = snakemake(there, target, *SOON, *too_little, cores=None, profile="slurm", variables=cluster)
+    assert run.code == 0, run.output
+    assert run.jobs["knn"] == 1 and run.jobs["graph"] == 4 and run.jobs["embedding"] == 16
+    ended = {rule: ended_for_memory(there, rule) for rule in run.jobs}
+    assert ended.pop("initial_layout") == run.output.count("Trying to restart job") == 4
+    assert not any(ended.values())
+    assert 4 in submissions(run)
+    assert snakemake(here, target).code == 0
+    assert len(fingerprints(here, "digits")) == 1 + 1 + 2 * 4 + 4 + 16
+    assert fingerprints(there, "digits") == fingerprints(here, "digits")
+    tables = [pq.read_table(folder / target) for folder in (here, there)]
+    assert tables[0].equals(tables[1])
+
+
+def test_a_cluster_that_takes_scripts(tmp_path, cluster):
+    """Slurm again, by its plain command: each job is submitted by itself, and asks for what its rule does."""
+    submit = "sbatch --parsable --output .snakemake/log/%j.out --comment {rule} --cpus-per-task {threads} "
+    submit += "--mem {resources.mem_mb} --time {resources.runtime}"
+    generic = ["--cluster-generic-submit-cmd", submit, "--cluster-generic-cancel-cmd", "scancel"]
+    too_little = ["--set-resources", "graph:mem_mb=60 if attempt == 1 else 3000"]
+    soon = ["--seconds-between-status-checks", "1", "--latency-wait", "10"]
+    target = "results/iris/sweep.parquet"
+    options = {"config": IRIS, "cores": None, "profile": "cluster-generic", "variables": cluster}
+    run = snakemake(tmp_path, target, *generic, *too_little, *soon, **options)
+    assert run.code == 0, run.output
+    assert run.output.count("Trying to restart job") == run.jobs["graph"] == 1
+    local = snakemake(tmp_path, "verify", config=IRIS)
+    assert local.code == 0, local.output
