@@ -4,7 +4,7 @@ CORES ?= all
 VENV := .venv
 ENVIRONMENT := $(VENV)/installed
 BENCHMARKS := .venv-benchmarks
-SMK := Snakefile workflow/rules benchmarks/Snakefile
+SMK := Snakefile workflow/Snakefile workflow/rules benchmarks/Snakefile docs/module/Snakefile
 
 .PHONY: run test lint format docs pins benchmarks clean
 

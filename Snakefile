@@ -1,15 +1,31 @@
 import atexit
+import os
 from copy import deepcopy
 
-from snakemake.utils import min_version
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version, update_config
 
 min_version("9.17")  # priorities that are functions
 
-# What the user gave, before it is merged over the defaults.
+if not os.path.isdir(workflow.current_basedir.get_path_or_uri(secret_free=True)):
+    raise WorkflowError(
+        "Snakemake does not fetch the Python package that the scripts of umap-sweep share; "
+        "clone umap-sweep, or add it as a git submodule, and give that path as `snakefile`."
+    )
+
+# What the user or an importing workflow gave, before it is merged over the defaults.
 GIVEN = deepcopy(config)
+IMPORTED = not workflow.modifier.is_main_snakefile()
 
+if IMPORTED:
+    # Snakemake reads no `configfile` where the importing workflow gives a config.
+    with open(workflow.source_path("config.yaml"), encoding="utf-8") as file:
+        config = yaml.safe_load(file)
+    update_config(config, GIVEN)
+else:
 
-configfile: workflow.source_path("config.yaml")
+    configfile: workflow.source_path("config.yaml")
 
 
 report: "workflow/report/workflow.rst"
@@ -35,7 +51,6 @@ localrules:
 
 
 rule all:
-    default_target: True
     input:
         targets,
 

@@ -40,4 +40,5 @@ def write(path: Path, rows: int, dimensions: int, seed: int) -> None:
     features, clusters = draw(rows, dimensions, seed)
     table = pa.table({"id": np.arange(rows), "label": clusters, "features": store.lists(features)})
     key = {"rows": rows, "dimensions": dimensions, "seed": seed}
-    store.write(path, table, store.make_record("data", key, store.fingerprint(table)))
+    names = [str(column) for column in range(dimensions)]
+    store.write(path, table, store.make_record("data", key, store.fingerprint(table), feature_names=names))

@@ -1,4 +1,4 @@
-"""Compute the k-NN of a data set, once for the largest k of a sweep."""
+"""Compute the k-NN of a data set, once for the largest k of a sweep, or bring in one that was made elsewhere."""
 
 import logging
 from pathlib import Path
@@ -15,6 +15,9 @@ WARM_UP_ROWS, WARM_UP_NEIGHBORS = 500, 5
 
 # Rows whose neighbours scikit-learn looks for in one call. Fixed, so that a result does not depend on threads.
 BLOCK_ROWS = 4096
+
+# Rows of an imported k-NN whose distances are measured anew, and how far, as a share of the largest, they may be apart.
+MEASURED_ROWS, NEARLY_EQUAL = 200, 1e-3
 
 # scikit-learn's name of the metrics that it searches fast; for the others it is given umap-learn's function.
 FAST_METRICS = {
@@ -85,10 +88,7 @@ def nearest_neighbors(
         Where the data has too few rows, or the metric is not defined on it.
     """
     n_rows = features.shape[0]
-    if k >= n_rows:
-        raise InputError(
-            f"knn.n_neighbors is {k}, but the data has {n_rows} rows; choose at most {n_rows - 1}, or give more rows."
-        )
+    _check_k(k, n_rows)
     check_metric(features, metric)
     metric_kwds = metric_kwds or {}
     if method in ("auto", "plain"):
@@ -101,6 +101,13 @@ def nearest_neighbors(
         indices, distances = _exact(features, k, metric, metric_kwds, threads)
     _refuse_undefined(distances, metric)
     return indices.astype(np.int32, copy=False), distances, method
+
+
+def _check_k(k: int, n_rows: int) -> None:
+    if k >= n_rows:
+        raise InputError(
+            f"knn.n_neighbors is {k}, but the data has {n_rows} rows; choose at most {n_rows - 1}, or give more rows."
+        )
 
 
 def check_metric(features: np.ndarray, metric: str) -> None:
@@ -287,17 +294,93 @@ def compute(
     store.write(out, table, record)
 
 
+def bring_in(
+    data: str | Path,
+    path: str | Path,
+    out: str | Path,
+    k: int,
+    metric: str,
+    metric_kwds: dict[str, float],
+    neighbors_key: str | None = None,
+) -> None:
+    """Store a k-NN that was made elsewhere, for a stored data set; see `umap_sweep.imported.read`.
+
+    It is keyed by the fingerprint of what is taken from the file, wherever that is and in whichever format.
+    """
+    from umap_sweep import imported
+
+    logger = logging.getLogger("umap_sweep")
+    features = store.read_features(data)
+    _check_k(k, len(features))
+    check_metric(features, metric)
+    ids = store.read_rows(data).column("id")
+    indices, distances = imported.read(path, k, ids, metric, neighbors_key)
+    logger.info("k-NN of %d rows from %s, k=%d, metric %s", len(indices), path, k, metric)
+    apart = _apart_from_data(features, indices, distances, metric, metric_kwds)
+    if not apart < NEARLY_EQUAL:
+        logger.warning(
+            "Its distances are up to %.2g of the largest apart from those of the data: "
+            "it was made from other features, or its rows are in another order.",
+            apart,
+        )
+    table = as_table(indices, distances)
+    values = store.fingerprint(table)
+    record = store.make_record(
+        "knn",
+        key={
+            "metric": metric,
+            "metric_kwds": metric_kwds,
+            "method": "imported",
+            "n_neighbors": k,
+            "imported": values,
+        },
+        values=values,
+        inputs={"data": store.read_record(data)["fingerprint"]},
+        method_used="imported",
+        imported_from=str(path),
+    )
+    store.write(out, table, record)
+
+
+def _apart_from_data(
+    features: np.ndarray, indices: np.ndarray, distances: np.ndarray, metric: str, metric_kwds: dict[str, float]
+) -> float:
+    """Return how far distances are from those of the features, as a share of the largest, in evenly spread rows."""
+    rows = np.unique(np.linspace(0, len(features) - 1, MEASURED_ROWS).astype(int))
+    near = indices[rows]
+    # These rows, then the neighbours of each.
+    places = len(rows) + np.arange(near.size, dtype=np.int32).reshape(near.shape)
+    expected = _distances(
+        np.concatenate([features[rows], features[near.ravel()]]),
+        places,
+        _metric_function(metric),
+        tuple(metric_kwds.values()),
+    )
+    return float(np.abs(distances[rows] - expected).max() / max(expected.max(), distances[rows].max(), 1e-300))
+
+
 if "snakemake" in globals():
     snakemake = globals()["snakemake"]
     with job.running(snakemake.log[0]):
-        compute(
-            snakemake.input.data,
-            snakemake.output[0],
-            k=int(snakemake.wildcards.knn_k),
-            metric=snakemake.wildcards.metric,
-            method=snakemake.params.method,
-            seed=int(snakemake.wildcards.knn_seed),
-            n_jobs=int(snakemake.wildcards.knn_jobs),
-            metric_kwds=snakemake.params.metric_kwds,
-            threads=snakemake.threads,
-        )
+        if snakemake.params.method == "imported":
+            bring_in(
+                snakemake.input.data,
+                snakemake.input.imported,
+                snakemake.output[0],
+                k=int(snakemake.params.k),
+                metric=snakemake.params.metric,
+                metric_kwds=snakemake.params.metric_kwds,
+                neighbors_key=snakemake.params.neighbors_key,
+            )
+        else:
+            compute(
+                snakemake.input.data,
+                snakemake.output[0],
+                k=int(snakemake.params.k),
+                metric=snakemake.params.metric,
+                method=snakemake.params.method,
+                seed=int(snakemake.params.seed),
+                n_jobs=int(snakemake.params.n_jobs),
+                metric_kwds=snakemake.params.metric_kwds,
+                threads=snakemake.threads,
+            )

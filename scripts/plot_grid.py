@@ -563,6 +563,7 @@ def plot_grid(
     metric: str,
     knn_seed: int,
     seed: int,
+    method: str = "auto",
 ) -> None:
     """Draw the cells of one k-NN seed and one UMAP seed, as a PNG file and as a PDF or SVG file.
 
@@ -578,6 +579,8 @@ def plot_grid(
         Named in the title.
     knn_seed, seed : int
         Which cells.
+    method : str
+        Of the k-NN. The seed of an imported one is not known.
 
     Raises
     ------
@@ -590,7 +593,7 @@ def plot_grid(
     points = len(next(iter(embeddings.cells.values())))
     colouring = colour_points(embeddings.labels, plot["label_kind"], points)
     width = f"k = {embeddings.knn_k}" if embeddings.knn_k else "k = n_neighbors"
-    knn = f"k-NN with {width} and seed {knn_seed}"
+    knn = f"imported k-NN with {width}" if method == "imported" else f"k-NN with {width} and seed {knn_seed}"
     facts = [f"{points:,} rows", f"{metric} metric", knn, f"UMAP seed {seed}"]
     if len(cells) > 1:
         facts.append(f"rotated and reflected onto n_neighbors {reference[0]}, min_dist {reference[1]:g}")
@@ -618,5 +621,6 @@ if "snakemake" in globals():
             task.params.metric,
             task.params.knn_seed,
             task.params.seed,
+            task.params.method,
         )
         logger.info("Drew %s and %s.", task.output.png, task.output.vector)

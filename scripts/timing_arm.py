@@ -356,8 +356,12 @@ def compute(
     Raises
     ------
     InputError
-        Where the data has too few rows, or the pipeline refuses it.
+        Where the data has too few rows, the k-NN is imported, or the pipeline refuses it.
     """
+    if settings["knn"]["method"] == "imported":
+        raise InputError(
+            "knn.method is imported, and there is no k-NN to time; choose another method to time the grid."
+        )
     data, out = Path(data).absolute(), Path(out)
     k, rows = max(cell["knn_k"] for cell in cells), store.read_rows(data).num_rows
     if k >= rows:

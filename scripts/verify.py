@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from fingerprints import name_of
-from umap_sweep import job, store
+from umap_sweep import environment, job, store
 from umap_sweep.errors import InputError
 
 # In the order in which they are made: where one differs, all below it do.
@@ -162,8 +162,8 @@ def compare_with_committed(committed: dict[str, Any], recomputed: Mapping[str | 
             continue
         stage, _, key = name.partition("/")
         expected = committed["fingerprints"][name]
-        environment = store.read_record(path)["environment"]
-        changes = [_changes(_decisive(one), _decisive(environment)) for one in committed["environments"]]
+        found = environment.decisive(store.read_record(path)["environment"])
+        changes = [_changes(environment.decisive(one), found) for one in committed["environments"]]
         rows.append(
             {
                 "against": "fingerprints",
@@ -178,11 +178,6 @@ def compare_with_committed(committed: dict[str, Any], recomputed: Mapping[str | 
             }
         )
     return rows
-
-
-def _decisive(environment: dict[str, str]) -> dict[str, str]:
-    """Leave out the CPU's model where jobs are held to a level: it must not matter then."""
-    return {name: value for name, value in environment.items() if name != "cpu" or environment["cpu_level"] == "native"}
 
 
 def verdict(rows: Sequence[dict[str, Any]], strict: bool) -> tuple[bool, list[str]]:
@@ -271,18 +266,19 @@ def verify(
 
 if "snakemake" in globals():
     snakemake = globals()["snakemake"]
+    folder = Path(snakemake.params.folder)
     with job.running(snakemake.log[0]) as logger:
         try:
             lines = verify(
                 snakemake.params.stored,
                 list(snakemake.input),
-                snakemake.params.out,
+                folder.with_name("verify.parquet"),
                 snakemake.params.fingerprints,
                 snakemake.params.strict,
             )
         finally:
             # What is compared once must not be taken for a rerun the next time.
-            shutil.rmtree(snakemake.params.folder)
+            shutil.rmtree(folder)
         for line in lines:
             logger.info(line)
             print(f"umap-sweep: {line}", flush=True)

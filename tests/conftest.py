@@ -134,14 +134,15 @@ def snakemake(
     *arguments: str,
     cores: int | None = 2,
     config: dict[str, Any] | None = None,
+    snakefile: Path = ROOT / "Snakefile",
     profile: str = "default",
     variables: dict[str, str] | None = None,
 ) -> Run:
-    """Run the pipeline in `folder`, with `config` merged over the default configuration.
+    """Run the pipeline in `folder`, with `config` merged over the default configuration, or another workflow.
 
     A cluster's profile has no number of cores; `variables` are added to the environment.
     """
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
     command += ["--cores", str(cores)] if cores else []
     command += ["--workflow-profile", str(ROOT / "workflow" / "profiles" / profile)]
     command += arguments
@@ -150,7 +151,7 @@ def snakemake(
         command += ["--configfile", "mine.yaml"]
     # These are the pipeline's own business; what this process was given must not reach it.
     own = environment.job_variables(1, "native")
-    inherited = {name: value for name, value in os.environ.items() if name not in own} | (variables or {})
+    inherited = {name: value for name, value in os.environ.items() if name not in own}
     done = subprocess.run(
         command,
         cwd=folder,

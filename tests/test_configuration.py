@@ -88,6 +88,15 @@ def test_several_seeds_are_further_axes(config):
         ("datasets.mine", {"source": "url", "url": "ftp://a/b.csv", "sha256": "0" * 64}, ["an http or https address"]),
         ("datasets.mine", {"source": "sklearn", "name": "wines"}, ["datasets.mine.name", "nearest is 'wine'"]),
         ("datasets.mine", {"source": "file", "path": "a.csv", "sha256": "12"}, ["sha256", "64 hexadecimal"]),
+        ("datasets.mine", {"source": "anndata", "path": "a.h5ad", "osbm": "X"}, ["'osbm'", "nearest is 'obsm'"]),
+        (
+            "datasets.mine",
+            {"source": "anndata", "path": "a.h5ad", "obsm": "X_pca", "layer": "counts"},
+            ["datasets.mine has both a layer and an obsm"],
+        ),
+        ("knn.method", "imported", ["knn.method is imported, but knn.path is missing"]),
+        ("knn.path", "knn.npz", ["knn.path is 'knn.npz', but knn.method is auto", "set the method to imported"]),
+        ("knn.neighbors_key", "mine", ["knn.neighbors_key is 'mine', but knn.method is auto"]),
     ],
 )
 def test_wrong_value_is_named_with_what_is_allowed(config, path, value, said):
@@ -104,6 +113,34 @@ def test_plain_cells_have_a_knn_of_their_own(config):
     assert (cells["knn_k"] == cells["n_neighbors"]).all()
     assert (cells["knn_seed"] == cells["seed"]).all()
     assert "knn.n_jobs is 2" in refusal(changed(config, "knn.n_jobs", 2))
+
+
+def imported(config: dict, **knn: object) -> dict:
+    return config | {"knn": config["knn"] | {"method": "imported", "path": "cells.h5ad"} | knn}
+
+
+def test_cells_of_an_imported_knn_have_no_seed_or_jobs_of_it(config):
+    cells = configuration.cells(configuration.complete(imported(config, seed=7, n_jobs=3)))
+    assert len(cells) == 16
+    assert set(cells["knn_seed"]) == set(cells["knn_jobs"]) == {0}
+
+
+@pytest.mark.parametrize(
+    ("knn", "said"),
+    [
+        ({"seed": [1, 2]}, "several k-NN seeds, but an imported k-NN is one; give one in knn.seed"),
+        ({"path": "knn.csv"}, "knn.path is 'knn.csv'; allowed is a file of .npz, .parquet, .h5ad"),
+        ({"path": "knn.npz", "neighbors_key": "mine"}, "knn.neighbors_key is 'mine', but knn.path is no .h5ad"),
+    ],
+)
+def test_an_imported_knn_that_contradicts_itself(config, knn, said):
+    assert said in refusal(imported(config, **knn))
+
+
+def test_which_neighbours_of_an_anndata_file(config):
+    assert configuration.complete(imported(config))["knn"]["neighbors_key"] == "neighbors"
+    assert configuration.complete(imported(config, neighbors_key="mine"))["knn"]["neighbors_key"] == "mine"
+    assert "neighbors_key" not in configuration.complete(imported(config, path="knn.npz"))["knn"]
 
 
 def test_hostile_dataset_name_is_refused(config):

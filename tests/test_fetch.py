@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 import pytest
 import sklearn.datasets
 from pyarrow import feather
-from umap_sweep import store
+from umap_sweep import reading, store
 from umap_sweep.errors import InputError
 
 SCRIPT = Path(fetch.__file__)
@@ -209,14 +209,24 @@ def test_openml_data_that_does_not_exist(tmp_path, opener):
 def test_frame_keeps_numbers_and_decodes_categories():
     frame = pd.DataFrame({"whole": [1, 2, 3], "yes": [True, False, True], "half": [0.5, 1.5, 2.5]})
     target = pd.Series(["b", None, "a"], dtype="category")
-    table, names = fetch.frame_table(frame, target, "The frame")
+    table, names = reading.frame_table(frame, target, "The frame")
     np.testing.assert_array_equal(matrix(table), frame.to_numpy(dtype=np.float32))
     assert (table.column("label").type, table.column("label").to_pylist()) == (pa.string(), ["b", None, "a"])
     assert names == ["whole", "yes", "half"]
 
 
+def test_a_frame_is_not_read_value_by_value():
+    """In a process of its own, where PyArrow has met no data frame yet; MNIST would take minutes otherwise."""
+    code = (
+        "import pandas as pd; from umap_sweep import reading; frame = pd.DataFrame({'a': pd.Categorical(['x', 'y'])}); "
+    )
+    code += "print(reading.frame_columns(frame).schema.field('a').type)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=SCRIPT.parent, capture_output=True, text=True, check=True)
+    assert "dictionary" in run.stdout
+
+
 def test_frame_without_target_has_no_label():
-    assert fetch.frame_table(pd.DataFrame({"a": [1.0]}), None, "The frame")[0].column_names == ["id", "features"]
+    assert reading.frame_table(pd.DataFrame({"a": [1.0]}), None, "The frame")[0].column_names == ["id", "features"]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +240,7 @@ def test_frame_without_target_has_no_label():
     ],
 )
 def test_frame_that_cannot_be_used(frame, target, expected):
-    message = refusal(functools.partial(fetch.frame_table, pd.DataFrame(frame), target, "The frame"))
+    message = refusal(functools.partial(reading.frame_table, pd.DataFrame(frame), target, "The frame"))
     assert message.startswith("The frame ")
     assert expected in message
 
@@ -402,7 +412,7 @@ def test_listed_features_are_taken_in_their_order_and_the_rest_is_left(name, tmp
 
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.feather", "rows.csv"])
 def test_rows_keep_their_order_across_blocks(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "BLOCK_VALUES", 3)
+    monkeypatch.setattr(reading, "BLOCK_VALUES", 3)
     table, _ = read(write_rows(tmp_path / name), id="cell", label="kind")
     np.testing.assert_array_equal(matrix(table), FEATURES)
     assert table.column("id").to_pylist() == ROWS.cell.tolist()
@@ -412,7 +422,7 @@ def test_rows_keep_their_order_across_blocks(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["u1", "<i8", ">f4", "<f2", "?"])
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_arrays_of_any_number_type_and_memory_order(suffix, kind, order, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "BLOCK_VALUES", 6)
+    monkeypatch.setattr(reading, "BLOCK_VALUES", 6)
     values = np.arange(15).reshape(5, 3).astype(kind, order=order)
     path = tmp_path / f"values{suffix}"
     if suffix == ".npy":
@@ -780,7 +790,7 @@ def test_a_label_that_is_no_single_value(tmp_path):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39, -1e300])
 @pytest.mark.parametrize("suffix", [".parquet", ".npy"])
 def test_values_that_float32_cannot_hold_are_counted_over_all_blocks(suffix, bad, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "BLOCK_VALUES", 16)
+    monkeypatch.setattr(reading, "BLOCK_VALUES", 16)
     values = np.zeros((100, 8))
     values[5:95:10, 2] = bad
     values[95, [2, 7]] = bad

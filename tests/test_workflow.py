@@ -355,7 +355,7 @@ def test_full_disk(tmp_path):
     "command",
     [
         ["-m", "snakemake", "--lint"],
-        ["-m", "snakefmt", "--check", "Snakefile", "workflow/rules"],
+        ["-m", "snakefmt", "--check", "Snakefile", "workflow/Snakefile", "workflow/rules", "docs/module/Snakefile"],
         ["-m", "ruff", "check"],
         ["-m", "ruff", "format", "--check"],
     ],

@@ -21,6 +21,9 @@ SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yam
 # Keywords that the metrics of umap-learn take and a configuration can hold, that is single numbers.
 METRIC_KEYWORDS = {"minkowski": {"p"}}
 
+# The files that a k-NN can be imported from.
+IMPORTED_SUFFIXES = (".npz", ".parquet", ".h5ad")
+
 # The columns of the cells, in the order in which they become folders.
 CELL_COLUMNS = ["metric", "knn_k", "knn_seed", "knn_jobs", "n_neighbors", "min_dist", "seed"]
 
@@ -82,22 +85,28 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
                 f"{key} is '{name}', which is not under datasets; known are {', '.join(known)}{_nearest(name, known)}."
             )
     for name, source in settings["datasets"].items():
+        if "layer" in source and "obsm" in source:
+            raise InputError(
+                f"datasets.{name} has both a layer and an obsm; give one of the two, or neither to take X."
+            )
         settings["datasets"][name] = _defaults(_definition(source["source"])) | source
     for name in ("cpu", "blas_threads"):
         settings.setdefault(name, properties[name]["default"])
     settings["knn"]["seed"] = _as_list(settings["knn"]["seed"])
     _check_metric_keywords(settings)
+    _check_imported(settings["knn"])
     return settings
 
 
 def check_source_exists(settings: Mapping[str, Any]) -> None:
-    """Raise an `InputError` where the data set to sweep is a file that is not there."""
+    """Raise an `InputError` where the data set to sweep, or a k-NN to bring in, is a file that is not there."""
     source = settings["datasets"][settings["dataset"]]
-    if source["source"] == "file" and not Path(source["path"]).is_file():
-        raise InputError(
-            f"datasets.{settings['dataset']}.path is '{source['path']}', which is not a file; "
-            f"give its path from the folder the sweep runs in."
-        )
+    paths = {f"datasets.{settings['dataset']}.path": source.get("path"), "knn.path": settings["knn"].get("path")}
+    for key, path in paths.items():
+        if path is not None and not Path(path).is_file():
+            raise InputError(
+                f"{key} is '{path}', which is not a file; give its path from the folder the sweep runs in."
+            )
 
 
 def _replace_whole(config: dict[str, Any], given: Mapping[str, Any]) -> None:
@@ -166,6 +175,11 @@ def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
         # A plain UMAP computes its k-NN at its own n_neighbors, from its own seed.
         table["knn_k"], table["knn_seed"] = table["n_neighbors"], table["seed"]
     table["metric"], table["knn_jobs"] = knn["metric"], knn["n_jobs"]
+    if knn["method"] == "imported":
+        if len(set(table["knn_seed"])) > 1:
+            raise InputError("There are several k-NN seeds, but an imported k-NN is one; give one in knn.seed.")
+        # Neither had a part in it.
+        table["knn_seed"] = table["knn_jobs"] = 0
     return table[CELL_COLUMNS].drop_duplicates(ignore_index=True)
 
 
@@ -270,6 +284,28 @@ def _check_metric_keywords(settings: Mapping[str, Any]) -> None:
         if name not in known:
             takes = f"only {', '.join(sorted(known))}" if known else "none"
             raise InputError(f"umap.metric_kwds has '{name}', but the metric {metric} takes {takes}; remove it.")
+
+
+def _check_imported(knn: dict[str, Any]) -> None:
+    """Check what an imported k-NN takes, and fill in which of an AnnData file's."""
+    imported = knn["method"] == "imported"
+    if imported and "path" not in knn:
+        raise InputError("knn.method is imported, but knn.path is missing; give the file that holds the k-NN.")
+    for key in ("path", "neighbors_key"):
+        if key in knn and not imported:
+            raise InputError(
+                f"knn.{key} is '{knn[key]}', but knn.method is {knn['method']}; set the method to imported, "
+                f"or remove the key."
+            )
+    if not imported:
+        return
+    suffix = Path(knn["path"]).suffix.lower()
+    if suffix not in IMPORTED_SUFFIXES:
+        raise InputError(f"knn.path is '{knn['path']}'; allowed is a file of {', '.join(IMPORTED_SUFFIXES)}.")
+    if suffix == ".h5ad":
+        knn.setdefault("neighbors_key", schema()["properties"]["knn"]["properties"]["neighbors_key"]["default"])
+    elif "neighbors_key" in knn:
+        raise InputError(f"knn.neighbors_key is '{knn['neighbors_key']}', but knn.path is no .h5ad; remove the key.")
 
 
 def allowed(rule: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from importlib.metadata import version
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from umap_sweep.errors import InputError
@@ -48,6 +49,21 @@ LEVEL_FLAGS = {
 }
 
 
+# What `hold` was told in this process.
+_held: list[tuple[int, str]] = []
+
+
+def versions() -> dict[str, str]:
+    """Return the version of each of `SHAPING_PACKAGES`, `none` where it is not installed."""
+    found = {}
+    for name in SHAPING_PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
 def describe() -> dict[str, str]:
     """Return the environment of this process, sorted by name, as text.
 
@@ -57,13 +73,49 @@ def describe() -> dict[str, str]:
         `python`, `libc`, `platform`, `cpu` (the model's name), `cpu_level` (what jobs are held to), and the version of
         each of `SHAPING_PACKAGES`.
     """
-    found = {name: version(name) for name in SHAPING_PACKAGES}
+    found = versions()
     found["python"] = ".".join(platform.python_version_tuple()[:2])
     found["libc"] = " ".join(platform.libc_ver()).strip() or "none"
     found["platform"] = f"{platform.system()} {platform.machine()}"
     found["cpu"] = _cpu_model()
     found["cpu_level"] = os.environ.get(CPU_VARIABLE, "native")
     return dict(sorted(found.items()))
+
+
+def decisive(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a description less the CPU's model where jobs are held to a level: it must not matter then."""
+    return {name: value for name, value in environment.items() if name != "cpu" or environment["cpu_level"] == "native"}
+
+
+def provenance() -> dict[str, str]:
+    """Return what a result in a cache must share with a computed one: the environment, and the code of this package."""
+    code = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(path.read_bytes())
+    return {**decisive(describe()), "code": code.hexdigest()}
+
+
+def hold(knn_jobs: int, cpu: str) -> None:
+    """Put this process, and so every job that it starts, under `job_variables`.
+
+    A workflow that imports several sweeps calls this for each of them. Their jobs share one environment: the pool of
+    the widest k-NN, whose size changes no result, and one CPU level.
+
+    Parameters
+    ----------
+    knn_jobs, cpu
+        As for `job_variables`.
+
+    Raises
+    ------
+    InputError
+        Where an earlier call asked for another level.
+    """
+    _held.append((knn_jobs, cpu))
+    other = _held[0][1]
+    if cpu != other:
+        raise InputError(f"cpu is {cpu}, and {other} in another sweep of this workflow; give both the same.")
+    os.environ.update(job_variables(max(jobs for jobs, _ in _held), cpu))
 
 
 def job_variables(knn_jobs: int, cpu: str) -> dict[str, str]:
@@ -111,8 +163,7 @@ def _cache_folder(name: str) -> Path:
 
 
 def _versions_digest() -> str:
-    versions = [version(name) for name in SHAPING_PACKAGES]
-    return hashlib.sha256(" ".join(versions).encode()).hexdigest()[:8]
+    return hashlib.sha256(" ".join(versions().values()).encode()).hexdigest()[:8]
 
 
 def check_cpu() -> None:

@@ -373,4 +373,6 @@ def _explaining_damage(path: str | Path) -> Iterator[None]:
         raise InputError(f"{path} does not exist. Run the sweep again to make it.") from error
     except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is damaged ({reason}). Delete it and run again.") from error
+        # What came from Snakemake's cache is a link into it, and would come from there again.
+        cached = f", and {os.path.realpath(path)} that it links to," if os.path.islink(path) else ""
+        raise InputError(f"{path} is damaged ({reason}). Delete it{cached} and run again.") from error

@@ -5,30 +5,56 @@ from functools import cache
 from pathlib import Path
 
 from pyarrow import parquet
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace
 
-sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)) / "../../scripts"))
+SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "scripts"
+
+sys.path.insert(0, str(SCRIPTS))
 
 from umap_sweep import configuration, environment, resources
 from umap_sweep.errors import InputError
 
+# An importing workflow may have modules of its own that are called like scripts here.
+sys.path.remove(str(SCRIPTS))
+
+if not SCRIPTS.samefile(Path(environment.__file__).parents[1]):
+    raise WorkflowError(
+        f"{Path(environment.__file__).parents[2]} and {SCRIPTS.parent} are two copies of umap-sweep in one workflow; "
+        "import one of them twice."
+    )
+
 try:
     SETTINGS = configuration.complete(config, GIVEN)
-    configuration.check_source_exists(SETTINGS)
+    # An importing workflow may have a rule that makes the file.
+    if not IMPORTED:
+        configuration.check_source_exists(SETTINGS)
     CELLS = Paramspace(configuration.cells(SETTINGS), param_sep="=")
     TIMED_CELLS = configuration.timed_cells(SETTINGS, CELLS.dataframe)
+    # Every job inherits these, on whichever machine it runs, because its own Snakemake process reads this file.
+    # The claims compare a k-NN by one job with one by two, whatever the sweep's own takes.
+    environment.hold(max(SETTINGS["knn"]["n_jobs"], 2), SETTINGS["cpu"])
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(f"{__name__}: {error}" if IMPORTED else str(error)) from None
 
 DATASET = SETTINGS["dataset"]
+
+# What turns the text of a cell's wildcards back into values.
+KEY_TYPES = {name: type(value) for name, value in CELLS.dataframe.head(1).to_dict("records")[0].items()}
 
 # What results depend on beside their own parameters. As params of the stages they make Snakemake see a change.
 HELD = {name: SETTINGS[name] for name in ("cpu", "blas_threads")}
 
-# Every job inherits these, on whichever machine it runs, because its own Snakemake process reads this file.
-# The claims compare a k-NN by one job with one by two, whatever the sweep's own takes.
-os.environ.update(environment.job_variables(max(SETTINGS["knn"]["n_jobs"], 2), SETTINGS["cpu"]))
+# Library versions too: a sweep of several environments is none. Packages that jobs get from conda need not be here.
+VERSIONS = environment.versions()
+
+# The key of Snakemake's cache between workflows has the content of files that are there from the start. Of one that an
+# importing workflow makes it has no more than how, and code of a `run` or a package is not part of that.
+PINNED = not IMPORTED or all(
+    "path" not in one or "sha256" in one for one in (*SETTINGS["datasets"].values(), SETTINGS["knn"])
+)
+
+# Whether data and k-NN may come from that cache.
+CACHED = workflow.workflow_settings.cache is not None and "SNAKEMAKE_OUTPUT_CACHE" in os.environ and PINNED
 
 # A stage's key is its folder. The method is not part of the cells' folders, which users read as partitions.
 KNN = "knn_k={knn_k}/knn_seed={knn_seed}/knn_jobs={knn_jobs}"
@@ -79,9 +105,34 @@ def source(wildcards):
 
 def source_file(wildcards):
     """The user's own file, so that a changed one is fetched again; other sources have no input."""
-    if source(wildcards)["source"] != "file":
-        return []
-    return source(wildcards)["path"]
+    return own_file(source(wildcards))
+
+
+def own_file(settings):
+    """The `path` of a data set or a k-NN, if it has one.
+
+    As a local file it is in the folder the sweep runs in, whatever prefix an importing workflow gives to the results.
+    """
+    return local(settings["path"]) if "path" in settings else []
+
+
+def anndata_file(wildcards):
+    """The user's own AnnData file, if the data set to sweep is from one."""
+    own = SETTINGS["datasets"][DATASET]
+    return own_file(own) if own["source"] == "anndata" else []
+
+
+def imported_knn(wildcards):
+    """The file of a k-NN that was made elsewhere."""
+    return own_file(SETTINGS["knn"])
+
+
+def provenance(wildcards, output):
+    """What a stage depends on beside its input, script and other params, for the key of the cache between workflows.
+
+    Made from the output, as Snakemake sees it, it is no reason to run a job again.
+    """
+    return environment.provenance() if CACHED else None
 
 
 def only(*names):
@@ -98,8 +149,7 @@ def cell_key(cell):
 
 
 def embedding_key(wildcards):
-    types = {name: type(value) for name, value in CELLS.dataframe.to_dict("records")[0].items()}
-    return cell_key({name: convert(wildcards[name]) for name, convert in types.items()})
+    return cell_key({name: convert(wildcards[name]) for name, convert in KEY_TYPES.items()})
 
 
 def embedding_keys(wildcards):
@@ -119,14 +169,15 @@ def neighbors(wildcards):
     return of_cells(NEIGHBORS_FILE, CELLS.dataframe)
 
 
+@cache
+def cells_by_seeds():
+    """The cells of each n_neighbors and min_dist, which differ in their seeds, by the text of their wildcards."""
+    groups = CELLS.dataframe.groupby(["knn_k", "n_neighbors", "min_dist"], sort=False)
+    return {tuple(map(str, key)): cells for key, cells in groups}
+
+
 def seeds_of(wildcards):
-    """The cells of one n_neighbors and min_dist, which differ in their seeds."""
-    cells = CELLS.dataframe.astype(str)
-    return CELLS.dataframe[
-        (cells["knn_k"] == wildcards.knn_k)
-        & (cells["n_neighbors"] == wildcards.n_neighbors)
-        & (cells["min_dist"] == wildcards.min_dist)
-    ]
+    return cells_by_seeds()[wildcards.knn_k, wildcards.n_neighbors, wildcards.min_dist]
 
 
 def embeddings_of_seeds(wildcards):
@@ -172,6 +223,11 @@ def again(pattern):
     return pattern.replace("results/{dataset}/", "results/{dataset}/verify/", 1)
 
 
+def stored_download(wildcards, output):
+    """The folder of raw downloads that the stored data came from; `verify` needs no network."""
+    return str(Path(output[0]).parents[2] / "data" / "download")
+
+
 def cells_to_verify():
     """All cells or the seeded sample."""
     count = SETTINGS["verify"]["cells"]
@@ -189,12 +245,17 @@ def longest_first_of_graphs(wildcards):
     return longest_first(wildcards) + max(CELLS.dataframe["n_neighbors"])
 
 
+@cache
+def last_places(names):
+    """The place of the last cell with the same text of these wildcards, in the order in which a sweep starts cells."""
+    cells = CELLS.dataframe.sort_values("n_neighbors", ascending=False, kind="stable")[list(names)]
+    return {tuple(map(str, key)): place for place, key in enumerate(cells.itertuples(index=False, name=None))}
+
+
 def last_cells_first(wildcards):
     """Priority of a job that computes a stage once more: whole cells, and those last that a sweep starts first."""
-    cells = CELLS.dataframe.sort_values("n_neighbors", ascending=False, kind="stable", ignore_index=True)
-    for name in cells.columns.intersection(list(wildcards.keys())):
-        cells = cells[cells[name].astype(str) == wildcards[name]]
-    return int(cells.index[-1])
+    names = tuple(name for name in KEY_TYPES if name in wildcards.keys())
+    return last_places(names)[tuple(wildcards[name] for name in names)]
 
 
 # The inputs by which a job's size is told; of several the first.
@@ -274,6 +335,16 @@ def stages_to_verify(wildcards):
 
 def recomputed_stages(wildcards):
     return [path for pattern in STAGE_FILES for path in of_cells(again(pattern), cells_to_verify())]
+
+
+def verify_folder(wildcards, input):
+    """Where the recomputed stages are, with the prefix that an importing workflow gives; the first one is the data."""
+    return str(Path(input[0]).parents[1])
+
+
+def stages_to_verify(wildcards, input):
+    folder = Path(verify_folder(wildcards, input))
+    return [str(folder.parent / Path(path).relative_to(folder)) for path in input]
 
 
 def figures():

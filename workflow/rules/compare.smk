@@ -18,6 +18,31 @@ rule sweep:
         "../../scripts/sweep.py"
 
 
+# In no other target, because it holds the data once more.
+rule anndata:
+    input:
+        data=DATA_FILE.format(dataset=DATASET),
+        embeddings=embeddings,
+        own=anndata_file,
+    output:
+        f"results/{DATASET}/sweep.h5ad",
+    log:
+        f"results/{DATASET}/logs/anndata.log",
+    benchmark:
+        f"results/{DATASET}/benchmarks/anndata.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=fetch_mem_mb,
+        runtime=doubling(60),
+    params:
+        dataset=DATASET,
+        id=SETTINGS["datasets"][DATASET].get("id"),
+        cell_keys=embedding_keys,
+    script:
+        "../../scripts/export_anndata.py"
+
+
 rule manifest:
     input:
         all_stages,
@@ -62,5 +87,6 @@ rule plot_grid:
         metric=SETTINGS["knn"]["metric"],
         knn_seed=figure_knn_seed,
         seed=figure_seed,
+        method=SETTINGS["knn"]["method"],
     script:
         "../../scripts/plot_grid.py"

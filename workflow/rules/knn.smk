@@ -1,12 +1,13 @@
-rule knn:
+# Wildcards are repeated in the params, because they are not in the key of the cache between workflows.
+rule cached_knn:
     input:
         data=DATA_FILE,
+        imported=imported_knn,
     output:
         KNN_FILE,
     log:
         f"results/{{dataset}}/logs/knn/metric={{metric}}/{KNN}.log",
-    benchmark:
-        f"results/{{dataset}}/benchmarks/knn/metric={{metric}}/{KNN}.tsv"
+    cache: CACHED
     conda:
         "../../envs/umap-sweep.yaml"
     threads: SETTINGS["knn"]["n_jobs"]
@@ -14,8 +15,29 @@ rule knn:
         mem_mb=memory_of("knn"),
         runtime=minutes_of("knn"),
     params:
+        metric="{metric}",
+        k="{knn_k}",
+        seed="{knn_seed}",
+        n_jobs="{knn_jobs}",
         method=SETTINGS["knn"]["method"],
         metric_kwds=SETTINGS["umap"]["metric_kwds"],
+        neighbors_key=SETTINGS["knn"].get("neighbors_key"),
         held=HELD,
+        versions=VERSIONS,
+        provenance=provenance,
     script:
         "../../scripts/knn.py"
+
+
+use rule cached_knn as knn with:
+    benchmark:
+        f"results/{{dataset}}/benchmarks/knn/metric={{metric}}/{KNN}.tsv"
+
+
+if CACHED:
+
+    ruleorder: cached_knn > knn
+
+else:
+
+    ruleorder: knn > cached_knn

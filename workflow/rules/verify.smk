@@ -10,11 +10,14 @@ use rule fetch as fetch_again with:
         "results/{dataset}/logs/verify/fetch.log",
     benchmark:
         "results/{dataset}/benchmarks/verify/fetch.tsv"
+    params:
+        download=stored_download,
 
 
 use rule knn as knn_again with:
     input:
         data=again(DATA_FILE),
+        imported=imported_knn,
     output:
         again(KNN_FILE),
     log:
@@ -85,8 +88,7 @@ rule verify:
     params:
         **SETTINGS["verify"],
         stored=stages_to_verify,
-        folder=f"results/{DATASET}/verify",
-        out=f"results/{DATASET}/verify.parquet",
+        folder=verify_folder,
     script:
         "../../scripts/verify.py"
 
@@ -95,7 +97,7 @@ rule fingerprints:
     input:
         all_stages,
     output:
-        SETTINGS["verify"]["fingerprints"],
+        local(SETTINGS["verify"]["fingerprints"]),
     log:
         f"results/{DATASET}/logs/fingerprints.log",
     benchmark:

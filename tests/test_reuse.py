@@ -1,0 +1,419 @@
+"""The sweep as a part of something larger: a module of another workflow, a shared cache, a container, the catalog."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT, Run, snakemake
+from umap_sweep import environment, store
+from umap_sweep.errors import InputError
+
+IRIS = {
+    "dataset": "iris",
+    "datasets": {"iris": {"source": "sklearn", "name": "iris"}},
+    "knn": {"n_neighbors": 12},
+    "grid": {"n_neighbors": [5, 12], "min_dist": [0.1], "seed": [10]},
+    "umap": {"n_epochs": 30},
+}
+IMPORT = """
+module {name}:
+    snakefile: "{snakefile}"
+    config: {config}
+    prefix: "{name}"
+
+use rule * from {name} as {name}_*
+"""
+
+
+def importing(folder, **configs) -> dict:
+    """Write a workflow that imports this one under each name, and return how to run it."""
+    snakefile = folder / "importing.smk"
+    snakefile.write_text(
+        "\n".join(
+            IMPORT.format(name=name, config=config, snakefile=ROOT / "Snakefile") for name, config in configs.items()
+        )
+    )
+    return {"snakefile": snakefile}
+
+
+def fingerprints(folder, pattern: str = "**/*.parquet") -> dict[str, str]:
+    """Return the recorded fingerprints of the stored stages below `folder`, by stage and key."""
+    records = [store.read_record(path) for path in folder.glob(pattern)]
+    return {json.dumps([one["stage"], one["key"]], sort_keys=True): one["fingerprint"] for one in records}
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    """Return the folder of the finished example of the documentation, and the run that finished it."""
+    folder = tmp_path_factory.mktemp("example")
+    return folder, snakemake(folder, snakefile=ROOT / "docs/module/Snakefile")
+
+
+class TestModule:
+    """Another workflow imports this one, with a configuration and a prefix of its own."""
+
+    def test_the_example_goes_on_with_a_cell(self, example):
+        folder, run = example
+        assert run.code == 0, run.output
+        assert run.jobs["best_cell"] == run.jobs["all"] == 1  # its own target is the default one
+        assert run.jobs["umap_embedding"] == 4
+        assert "umap_atlas" not in run.jobs
+        metrics = pd.read_parquet(folder / "embedding/results/flowers/metrics.parquet")
+        best = metrics.sort_values("recall_15").iloc[-1]
+        cell = pd.read_csv(folder / "best_cell.csv")
+        assert len(cell) == 150
+        assert set(cell["n_neighbors"]) == {best["n_neighbors"]}
+        assert set(cell["min_dist"]) == {best["min_dist"]}
+        assert set(cell["label"]) == {"setosa", "versicolor", "virginica"}
+
+    def test_everything_but_the_users_paths_is_below_the_prefix(self, example):
+        folder, _ = example
+        assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {
+            *("embedding", "flowers.csv", "best_cell.csv")
+        }
+        assert [path.name for path in (folder / "embedding/results").iterdir()] == ["flowers"]
+
+    def test_nothing_to_do_afterwards(self, example):
+        folder, _ = example
+        run = snakemake(folder, "--dry-run", snakefile=ROOT / "docs/module/Snakefile")
+        assert "Nothing to be done" in run.output
+
+    def test_a_changed_table_is_embedded_again(self, example):
+        folder, _ = example
+        run = snakemake(folder, "--dry-run", "--forcerun", "flowers", snakefile=ROOT / "docs/module/Snakefile")
+        assert run.jobs["umap_fetch"] == run.jobs["umap_knn"] == 1
+        assert run.jobs["umap_embedding"] == 4
+
+    def test_verify_and_fingerprints(self, example):
+        folder, _ = example
+        run = snakemake(folder, "umap_fingerprints", snakefile=ROOT / "docs/module/Snakefile")
+        assert run.code == 0, run.output
+        # It is a file of the user's, to be committed: not below the prefix.
+        assert "knn" in (folder / "fingerprints.json").read_text()
+        run = snakemake(folder, "umap_verify", snakefile=ROOT / "docs/module/Snakefile")
+        assert run.code == 0, run.output
+        assert "equal to the stored results, bit for bit" in run.output
+        assert "equal to the committed fingerprints, bit for bit" in run.output
+        assert store.read(folder / "embedding/results/flowers/verify.parquet").num_rows == 2 * (2 + 2 * 2 + 2 + 4)
+        assert not (folder / "embedding/results/flowers/verify").exists()
+
+    @pytest.mark.parametrize("target", ["umap_all", "umap_claims", "umap_timing"])
+    def test_other_targets_are_planned(self, example, target):
+        folder, _ = example
+        run = snakemake(folder, target, "--dry-run", snakefile=ROOT / "docs/module/Snakefile")
+        assert run.code == 0, run.output
+        assert run.jobs[target] == 1
+
+    def test_two_sweeps_in_one_workflow(self, tmp_path):
+        """Each has its metric and its prefix, and the bits that it has alone."""
+        alone = tmp_path / "alone"
+        alone.mkdir()
+        cell = IRIS | {"grid": IRIS["grid"] | {"n_neighbors": [5]}}
+        assert snakemake(alone, "results/iris/manifest.json", config=cell).code == 0
+        cosine = cell | {"knn": {"n_neighbors": 12, "metric": "cosine"}}
+        run = snakemake(
+            tmp_path,
+            *("euclidean/results/iris/manifest.json", "cosine/results/iris/manifest.json"),
+            **importing(tmp_path, euclidean=cell, cosine=cosine),
+        )
+        assert run.code == 0, run.output
+        assert run.jobs["euclidean_knn"] == run.jobs["cosine_knn"] == 1
+        cells = {
+            name: fingerprints(tmp_path / name / "results/iris", "embeddings/**/*.parquet")
+            for name in ("alone", "euclidean", "cosine")
+        }
+        assert len(cells["alone"]) == 1
+        assert cells["euclidean"] == cells["alone"]
+        assert all('"metric": "cosine"' in key for key in cells["cosine"])
+
+    def test_a_wrong_value_names_the_module(self, tmp_path):
+        run = snakemake(tmp_path, "--dry-run", **importing(tmp_path, sweep=IRIS | {"grd": {}}))
+        assert run.code != 0
+        assert "sweep: the configuration has an unknown key 'grd'" in run.output
+        assert "Traceback" not in run.output
+
+    def test_sweeps_of_one_workflow_share_the_cpu_level(self, tmp_path):
+        run = snakemake(tmp_path, "--dry-run", **importing(tmp_path, one=IRIS, two=IRIS | {"cpu": "x86-64-v2"}))
+        assert run.code != 0
+        assert "two: cpu is x86-64-v2, and x86-64-v3 in another sweep of this workflow" in run.output
+
+    def test_the_pool_is_that_of_the_widest_knn(self, monkeypatch):
+        monkeypatch.setattr(environment, "_held", [])
+        monkeypatch.setattr(os, "environ", {**os.environ})
+        for jobs, pool in ((2, "2"), (6, "6"), (3, "6")):
+            environment.hold(jobs, "x86-64-v3")
+            assert os.environ["NUMBA_NUM_THREADS"] == pool
+        with pytest.raises(InputError, match="give both the same"):
+            environment.hold(2, "native")
+
+    def test_two_copies_in_one_workflow_are_refused(self, tmp_path):
+        """The second one would run with the first one's package."""
+        copy = tmp_path / "copy"
+        for name in ("workflow", "scripts"):
+            shutil.copytree(ROOT / name, copy / name)
+        for name in ("Snakefile", "config.yaml"):
+            shutil.copy(ROOT / name, copy)
+        run = importing(tmp_path, one=IRIS)
+        with run["snakefile"].open("a") as file:
+            file.write(IMPORT.format(name="two", config=IRIS, snakefile=copy / "Snakefile"))
+        run = snakemake(tmp_path, "--dry-run", **run)
+        assert run.code != 0
+        assert f"{ROOT} and {copy} are two copies of umap-sweep in one workflow" in run.output
+
+    def test_from_afar_it_says_what_to_do(self, tmp_path):
+        """Snakemake reads each file of a repository by itself, and so not the package beside the scripts."""
+        repository = tmp_path / "repository"
+        repository.mkdir()
+        shutil.copy(ROOT / "Snakefile", repository)
+        git = ["git", "-C", repository, "-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
+        for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "All"], ["tag", "v1"]):
+            subprocess.run([*git, *arguments], check=True)
+        (tmp_path / "importing.smk").write_text(
+            IMPORT.format(name="sweep", config="{}", snakefile=f"git+file://{repository}/Snakefile@v1")
+        )
+        run = snakemake(tmp_path, "--dry-run", snakefile=tmp_path / "importing.smk")
+        assert run.code != 0
+        assert "clone umap-sweep, or add it as a git submodule" in run.output
+
+
+KNN = "results/iris/knn/metric=euclidean/method=auto/knn_k=12/knn_seed=10/knn_jobs=1/knn.parquet"
+LOG = "results/iris/logs/{}knn/metric=euclidean/knn_k=12/knn_seed=10/knn_jobs=1.log"
+
+
+def cached(folder, cache, *targets: str, **sections: dict) -> Run:
+    """Run targets in a project of its own, with the cache."""
+    folder.mkdir(exist_ok=True)
+    config = IRIS | {name: IRIS.get(name, {}) | keys for name, keys in sections.items()}
+    run = snakemake(folder, *targets, "--cache", config=config, variables=cache)
+    assert run.code == 0, run.output
+    return run
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Return what a run is given to use one cache."""
+    return {"SNAKEMAKE_OUTPUT_CACHE": str(tmp_path_factory.mktemp("cache"))}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory, cache):
+    """Return a project that has filled the cache."""
+    folder = tmp_path_factory.mktemp("first")
+    cached(folder, cache, KNN)
+    return folder
+
+
+class TestCache:
+    """Projects that share Snakemake's cache between workflows compute one k-NN once."""
+
+    def test_the_second_project_computes_no_knn(self, first, cache, tmp_path):
+        assert "exact k-NN of 150 rows" in (first / LOG.format("")).read_text()
+        cached(tmp_path, cache, KNN)
+        assert (tmp_path / KNN).read_bytes() == (first / KNN).read_bytes()
+        # Snakemake makes the logs, and no script has written into them.
+        assert (tmp_path / LOG.format("")).read_text() == ""
+        assert (tmp_path / "results/iris/logs/fetch.log").read_text() == ""
+        run = snakemake(tmp_path, KNN, "--dry-run", config=IRIS)
+        assert "Nothing to be done" in run.output  # nor without the cache
+
+    def test_an_imported_sweep_shares_it_too(self, first, cache, tmp_path):
+        """A prefix is not part of the key."""
+        target = f"embedding/{KNN}"
+        run = snakemake(tmp_path, target, "--cache", variables=cache, **importing(tmp_path, embedding=IRIS))
+        assert run.code == 0, run.output
+        assert (tmp_path / target).samefile(first / KNN)
+
+    def test_another_key_is_another_knn(self, first, cache, tmp_path):
+        """Nothing that is in the path alone is overlooked: neither k nor metric, seed or number of jobs."""
+        keys = [
+            {"metric": "euclidean", "n_neighbors": 12, "seed": 10, "n_jobs": 1} | one
+            for one in ({"n_neighbors": 13}, {"seed": 11}, {"n_jobs": 2}, {"metric": "manhattan"})
+        ]
+        place = "metric={metric}/method=auto/knn_k={n_neighbors}/knn_seed={seed}/knn_jobs={n_jobs}"
+        paths = [f"results/iris/knn/{place.format(**key)}/knn.parquet" for key in keys]
+        cached(tmp_path, cache, *paths)
+        for path, key in zip(paths, keys, strict=True):
+            found = store.read_record(tmp_path / path)["key"]
+            assert {name: found[name] for name in key} == key
+
+    def test_verify_takes_nothing_from_the_cache(self, first, cache, tmp_path):
+        cell = {"grid": {"n_neighbors": [12]}}
+        cached(tmp_path, cache, "results/iris/manifest.json", **cell)
+        before = sorted(os.listdir(cache["SNAKEMAKE_OUTPUT_CACHE"]))
+        run = cached(tmp_path, cache, "verify", **cell)
+        assert "equal to the stored results, bit for bit" in run.output
+        assert "exact k-NN of 150 rows" in (tmp_path / LOG.format("verify/")).read_text()
+        assert "150 rows" in (tmp_path / "results/iris/logs/verify/fetch.log").read_text()
+        assert sorted(os.listdir(cache["SNAKEMAKE_OUTPUT_CACHE"])) == before
+
+    def test_a_file_is_known_by_its_content(self, cache, tmp_path):
+        config = {
+            "dataset": "mine",
+            "datasets": {"mine": {"source": "file", "path": "mine.csv"}},
+            "grid": {"n_neighbors": [5], "min_dist": [0.1]},
+            "knn": {"n_neighbors": 8},
+        }
+        target = "results/mine/data/data.parquet"
+        stored = []
+        for name, seed in (("one", 0), ("same", 0), ("other", 1)):
+            folder = tmp_path / name
+            folder.mkdir()
+            values = np.random.RandomState(seed).normal(size=(30, 3))
+            pd.DataFrame(values, columns=list("abc")).to_csv(folder / "mine.csv", index=False)
+            assert snakemake(folder, target, "--cache", config=config, variables=cache).code == 0
+            log = (folder / "results/mine/logs/fetch.log").read_text()
+            stored.append(((folder / target).read_bytes(), bool(log)))
+        assert [computed for _, computed in stored] == [True, False, True]
+        assert stored[0][0] == stored[1][0] != stored[2][0]
+
+    def test_a_table_that_another_workflow_makes_is_not_shared(self, cache, tmp_path):
+        """Its content is not in the cache's key, unless the configuration has its SHA-256."""
+        before = sorted(os.listdir(cache["SNAKEMAKE_OUTPUT_CACHE"]))
+        run = snakemake(
+            tmp_path,
+            *("embedding/results/flowers/data/data.parquet", "--cache"),
+            snakefile=ROOT / "docs/module/Snakefile",
+            variables=cache,
+        )
+        assert run.code == 0, run.output
+        assert not (tmp_path / "embedding/results/flowers/data/data.parquet").is_symlink()
+        assert sorted(os.listdir(cache["SNAKEMAKE_OUTPUT_CACHE"])) == before
+
+    def test_another_commit_of_the_shared_code_has_another_key(self, monkeypatch, tmp_path):
+        here = environment.provenance()
+        assert "cpu" not in here  # held to a level
+        package = tmp_path / "umap_sweep"
+        shutil.copytree(ROOT / "scripts/umap_sweep", package, ignore=shutil.ignore_patterns("__pycache__"))
+        monkeypatch.setattr(environment, "__file__", str(package / "environment.py"))
+        assert environment.provenance() == here
+        with (package / "store.py").open("a") as file:
+            file.write("# changed\n")
+        assert environment.provenance() != here
+
+    @pytest.mark.parametrize(
+        ("pretence", "found", "jobs"),
+        [
+            ("", "obtained from", {}),
+            # A sweep of which a part was made with another numba is no sweep.
+            (
+                "import importlib.metadata as metadata\n"
+                "version = metadata.version\n"
+                "metadata.version = lambda name: '0.1' if name == 'numba' else version(name)\n",
+                "written to",
+                {"knn": 1},
+            ),
+            # Elsewhere what is there stays, and what is computed is another entry.
+            ("import platform\nplatform.libc_ver = lambda: ('glibc', '0.1')\n", "written to", {}),
+        ],
+        ids=["same", "numba", "libc"],
+    )
+    def test_another_environment(self, first, cache, tmp_path, pretence, found, jobs):
+        (tmp_path / "sitecustomize.py").write_text(pretence)
+        variables = {"PYTHONPATH": str(tmp_path)}
+        run = snakemake(tmp_path, KNN, "--dry-run", "--cache", config=IRIS, variables=cache | variables)
+        assert f"{KNN} will be {found} global between-workflow cache" in run.output
+        shutil.copytree(first, tmp_path / "copy", symlinks=True)
+        run = snakemake(tmp_path / "copy", KNN, "--dry-run", config=IRIS, variables=variables)
+        assert run.code == 0, run.output
+        assert run.jobs == jobs
+
+    def test_damage_names_the_file_in_the_cache(self, cache, tmp_path):
+        cache = {"SNAKEMAKE_OUTPUT_CACHE": str(tmp_path)}
+        folder = tmp_path / "project"
+        cached(folder, cache, KNN)
+        (shared,) = [path for path in tmp_path.glob("*.parquet") if path.samefile(folder / KNN)]
+        shared.write_bytes(shared.read_bytes()[:200])
+        run = snakemake(folder, "results/iris/manifest.json", "--cache", config=IRIS, variables=cache)
+        assert run.code != 0
+        assert f"Delete it, and {shared} that it links to, and run again." in run.output
+        for path in (folder / KNN, shared):
+            path.unlink()
+        cached(folder, cache, KNN)
+        store.read(folder / KNN)
+
+    def test_without_a_cache_nothing_changes(self, tmp_path):
+        run = snakemake(tmp_path, KNN, "--dry-run", config=IRIS)
+        assert run.jobs == {"fetch": 1, "knn": 1}
+        assert "eligible for caching" not in run.output
+        run = snakemake(tmp_path, KNN, "--cache", config=IRIS)  # and no folder named
+        assert run.code == 0, run.output
+        assert run.jobs == {"fetch": 1, "knn": 1}
+        assert "$SNAKEMAKE_OUTPUT_CACHE" in run.output
+
+
+class TestContainer:
+    """The container recipe has no engine to build it here; what it copies and installs is tried by hand."""
+
+    RECIPE = (ROOT / "envs/Dockerfile").read_text()
+
+    def copies(self) -> list[tuple[list[str], str]]:
+        """Return sources and destination of each COPY."""
+        lines = re.findall(r"^COPY (.+)$", self.RECIPE, re.MULTILINE)
+        return [(parts[:-1], parts[-1]) for parts in map(str.split, lines)]
+
+    def test_what_it_copies_runs_the_workflow(self, tmp_path):
+        image, folder = tmp_path / "image", tmp_path / "data"
+        folder.mkdir()
+        allowed = re.findall("^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+        for sources, destination in self.copies():
+            for source in sources:
+                assert source.split("/")[0] in allowed
+                target = image / destination
+                if (ROOT / source).is_dir():
+                    shutil.copytree(ROOT / source, target, dirs_exist_ok=True)
+                else:
+                    target.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(ROOT / source, target)
+        variables = dict(re.findall(r"(\w+)=(\S+)", re.search("^ENV (.+)$", self.RECIPE, re.MULTILINE)[1]))
+        variables = {name: value.replace("/data", str(folder)) for name, value in variables.items()}
+        entry = json.loads(re.search("^ENTRYPOINT (.+)$", self.RECIPE, re.MULTILINE)[1])
+        assert entry == ["snakemake", "--snakefile", "/opt/umap-sweep/Snakefile"]
+        run = snakemake(
+            folder,
+            "results/iris/data/data.parquet",
+            config=IRIS,
+            snakefile=image / "Snakefile",
+            variables=variables,
+        )
+        assert run.code == 0, run.output
+        assert store.read(folder / "results/iris/data/data.parquet").num_rows == 150
+
+    def test_python_and_packages_are_the_pinned_ones(self):
+        conda = yaml.safe_load((ROOT / "envs/umap-sweep.yaml").read_text())["dependencies"]
+        image = re.search("^FROM python:([0-9.]+)-slim", self.RECIPE, re.MULTILINE)[1]
+        assert f"python={image}" in conda
+        assert "--require-hashes -r envs/requirements.txt" in self.RECIPE
+
+    def test_it_does_not_run_as_root(self):
+        users = re.findall("^USER (.+)$", self.RECIPE, re.MULTILINE)
+        assert users
+        assert "root" not in users[-1]
+        assert not users[-1].startswith("0")
+
+
+class TestCatalog:
+    """What the Snakemake workflow catalog looks for."""
+
+    def test_its_snakefile_is_the_workflow(self, tmp_path):
+        run = snakemake(tmp_path, "--dry-run", config=IRIS, snakefile=ROOT / "workflow/Snakefile")
+        assert run.code == 0, run.output
+        assert run.jobs["embedding"] == 2
+        assert run.jobs["atlas"] == 1
+
+    def test_usage(self):
+        usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+        # What it promises is there: a conda environment for every rule with a script, and a report.
+        assert usage == {
+            "software-stack-deployment": {"conda": True, "apptainer": False, "apptainer+conda": False},
+            "report": True,
+        }
+        for path in (ROOT / "workflow/rules").glob("*.smk"):
+            text = path.read_text()
+            assert text.count("    conda:\n") == text.count("    script:\n"), path
+        assert 'report: "workflow/report/workflow.rst"' in (ROOT / "Snakefile").read_text()
