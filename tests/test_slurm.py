@@ -17,8 +17,8 @@ IRIS = {
     "grid": {"n_neighbors": [15], "min_dist": [0.1], "seed": [10]},
 }
 
-# The node answers at once, and nobody else waits for it.
-SOON = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "4"]
+# The plugin asks after a second, and where nothing has ended, after ten more: about as long as small jobs take.
+SOON = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"]
 
 
 @pytest.fixture(scope="module")
