@@ -158,6 +158,19 @@ def test_same_tables_give_the_same_bytes(tmp_path):
         "stability": stored(tmp_path / "stability.parquet", pairs([(5, 0.0), (15, 0.0)])),
     }
 
+def test_stability_of_hundreds_of_cells_stays_a_page():
+    cells = list(itertools.product(range(5, 25), [place / 20 for place in range(20)]))
+    with matplotlib.rc_context(plot_stability.STYLE):
+        figure = plot_stability.draw(pairs(cells), "What the seeds change in the sweep of toy")
+        assert_nothing_leaves_the_page(figure)
+    assert figure.get_figheight() < 30
+    named = figure.axes[0].get_yticklabels()
+    boxes = [label.get_window_extent() for label in named]
+    assert 40 < len(named) < 400 and all(above.y0 > below.y1 for above, below in itertools.pairwise(boxes))
+    marks = figure.axes[0].collections
+    assert len({mark.get_offsets()[0][1] for mark in marks}) == len(marks) == 400 * 3
+
+
     def plot(folder: Path) -> list[bytes]:
         out = [[folder / f"{name}.{kind}" for kind in ("png", "svg")] for name in ("metrics", "changes", "stability")]
         last: Any = (PLOT, "toy")
