@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree, procrustes
-from scipy.spatial.distance import cdist
+
+if TYPE_CHECKING:  # What only draws shall not wait for SciPy.
+    from scipy.spatial import cKDTree
 
 # Columns of the metrics' table: what figures and atlas call them, and what each looks at.
 TITLES = {
@@ -269,6 +271,8 @@ def silhouette(points: np.ndarray, codes: np.ndarray) -> float:
     float
         A point alone with its label counts as 0. NaN with fewer than two labels, or none that two points share.
     """
+    from scipy.spatial.distance import cdist
+
     labelled = np.flatnonzero(codes >= 0)
     order = labelled[np.argsort(codes[labelled], kind="stable")]
     present, starts, sizes = np.unique(codes[order], return_index=True, return_counts=True)
@@ -302,6 +306,8 @@ def disparity(left: np.ndarray, right: np.ndarray) -> float:
         the same picture, near 1 for unrelated ones. It is about the arrangement of the whole. NaN for fewer than two
         distinct points.
     """
+    from scipy.spatial import procrustes
+
     both = np.isfinite(left).all(axis=1) & np.isfinite(right).all(axis=1)
     left, right = left[both].astype(np.float64), right[both].astype(np.float64)
     if len(left) < 2 or not (np.ptp(left, axis=0).any() and np.ptp(right, axis=0).any()):
