@@ -62,6 +62,7 @@ def draw(pairs: pd.DataFrame, title: str) -> Figure:
                     color=colour,
                     alpha=0.6,
                     linewidths=0,
+                    clip_on=False,  # those at 0 lie on the edge
                     label=label,
                 )
                 if len(values):
