@@ -101,7 +101,7 @@ class TestTarget:
         report = (folder / "report.html").read_text()
         assert "timing.png" in report and "timing.csv" in report
         assert "holds umap-learn to one thread" in " ".join(report.split())
-        table = pd.read_csv(folder / "results/iris/timing.csv")
+        table = pd.read_csv(folder / "results/iris/timing.csv", float_precision="round_trip")
         assert table.equals(pd.read_parquet(folder / "results/iris/timing.parquet"))
 
     def test_asking_again_says_it_again_and_computes_nothing(self, timed):
