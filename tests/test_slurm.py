@@ -68,6 +68,12 @@ def test_default_sweep_in_arrays_with_jobs_out_of_memory(tmp_path, cluster):
     assert fingerprints(there, "digits") == fingerprints(here, "digits")
     tables = [pq.read_table(folder / target) for folder in (here, there)]
     assert tables[0].equals(tables[1])
+    # An array's first job asks for all of them, and any job may be the first.
+    again = snakemake(here, target, "--dry-run", "--forceall", "--quiet", "host").output
+    for rule in ("graph", "embedding"):
+        asked = re.findall(rf"(?s)\nrule {rule}:.*?n_neighbors=(\d+).*?mem_mb=(\d+)", again)
+        assert {n_neighbors for n_neighbors, _ in asked} == {"5", "15", "30", "50"}
+        assert min(int(mb) for _, mb in asked) >= max(int(mb) for n_neighbors, mb in asked if n_neighbors == "50")
 
 
 def test_a_cluster_that_takes_scripts(tmp_path, cluster):

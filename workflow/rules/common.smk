@@ -290,8 +290,8 @@ def job_size(wildcards, input, neighbors):
         rows=rows,
         dimensions=dimensions,
         neighbors=widest.get(neighbors, 0),
-        # A graph of more neighbours has fewer edges for each of them, as more of them are mutual.
-        edges=sizes.get("edges", (0, 0))[0] * widest.get("n_neighbors", 1) // own.get("n_neighbors", 1),
+        # Of more neighbours (the row itself is one) more are mutual, so that there are fewer edges for each of them.
+        edges=sizes.get("edges", (0, 0))[0] * (widest.get("n_neighbors", 2) - 1) // (own.get("n_neighbors", 2) - 1),
         points=rows * len(files.get("embeddings", [None])),
         compared=rows if rows <= compared["full_up_to"] else compared["sample"],
     )
