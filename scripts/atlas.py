@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
-from umap_sweep import job, store
+from umap_sweep import job, measures, store
+from umap_sweep import labels as label_kinds
 from umap_sweep.errors import InputError
 
 # Of the sample and of the drawing order, so that the page's bytes follow from its input.
@@ -33,11 +33,8 @@ LARGEST = 65534
 # The same for colours on a scale.
 LARGEST_LEVEL = 254
 
-# A page this large opens slowly; the limit is there to say so before a browser does.
-MOST_BYTES = 400_000_000
-
-# More distinct whole numbers than this are a scale, as in the figures.
-MOST_NUMBERS_AS_CATEGORIES = 30
+# What a browser opens in seconds. Where cells are so many that the page would hold more, it shows fewer points.
+MOST_BYTES = 200_000_000
 
 # Bins that a scale of labels is cut into, to sample from each alike.
 STRATA = 20
@@ -64,11 +61,6 @@ class Payload:
 
     def encode(self) -> str:
         """Return everything as gzip in base64; the same arrays give the same text."""
-        if self._length > MOST_BYTES:
-            raise InputError(
-                f"The atlas would hold {self._length / 1e6:,.0f} MB, more than the {MOST_BYTES / 1e6:,.0f} MB that a "
-                f"browser opens. Lower atlas.max_points."
-            )
         # Coordinates hardly compress: higher levels take four times as long and save nothing.
         return base64.b64encode(gzip.compress(b"".join(self._parts), 1, mtime=0)).decode()
 
@@ -136,29 +128,6 @@ def quantise(points: np.ndarray) -> np.ndarray:
     return quantised
 
 
-def align(points: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Rotate and mirror points about their mean so that they lie as near to the reference as they can.
-
-    Orthogonal Procrustes without scaling (Schönemann, 1966); distances within `points` stay as they are.
-
-    Parameters
-    ----------
-    points, reference : ndarray of float64, shape (n, 2)
-        Rows that are not finite in either do not count.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 2)
-    """
-    both = np.isfinite(points).all(axis=1) & np.isfinite(reference).all(axis=1)
-    if not both.any():
-        return points
-    centre = points[both].mean(axis=0)
-    covariance = (points[both] - centre).T @ (reference[both] - reference[both].mean(axis=0))
-    left, _, right = np.linalg.svd(covariance)
-    return (points - centre) @ (left @ right)
-
-
 def nearest(indices: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     """Return each shown row's nearest neighbours, itself left out.
 
@@ -187,20 +156,6 @@ def nearest(indices: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     return place[others]  # -1 is the last entry, which is no row's.
 
 
-def limits(values: np.ndarray) -> tuple[float, float]:
-    """Return the two ends of a scale that outliers do not stretch.
-
-    An end is the extreme value, unless that lies farther from the 1st to 99th percentile than half their distance.
-    """
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return 0.0, 1.0
-    low, first, last, high = np.percentile(finite, [0, 1, 99, 100])
-    far = (last - first) / 2 or math.inf
-    low, high = (first if first - low > far else low), (last if high - last > far else high)
-    return (float(low), float(high)) if low < high else (float(low) - 0.5, float(high) + 0.5)
-
-
 def levels(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return values as uint8 levels from `low` (0) to `high` (`LARGEST_LEVEL`), 255 where there is none."""
     known = ~np.isnan(values)
@@ -208,35 +163,14 @@ def levels(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.where(known, np.rint(inside * LARGEST_LEVEL), LARGEST_LEVEL + 1).astype(np.uint8)
 
 
-def is_scale(labels: pa.ChunkedArray, kind: str) -> bool:
-    """Return whether labels are numbers on a scale rather than categories; see `plot.label_kind`."""
-    if not (pa.types.is_integer(labels.type) or pa.types.is_floating(labels.type)) or kind == "categorical":
-        return False
-    distinct = np.array(pc.unique(labels).drop_null().to_pylist(), dtype=np.float64)
-    distinct = distinct[~np.isnan(distinct)]
-    if kind == "numeric" or not np.isfinite(distinct).any():
-        return bool(np.isfinite(distinct).any())
-    return len(distinct) > MOST_NUMBERS_AS_CATEGORIES or not np.array_equal(distinct, np.rint(distinct))
-
-
-def categories(labels: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
+def categories(labels: pa.Array) -> tuple[list[str], np.ndarray]:
     """Return the categories' names in natural order, and each row's place among them; no label comes last."""
-    if pa.types.is_floating(labels.type):
-        labels = pc.if_else(pc.is_nan(labels), None, labels)
-    encoded = labels.combine_chunks().dictionary_encode()
+    encoded = label_kinds.encode(labels)
     values, codes = encoded.dictionary.to_pylist(), store.numbers(encoded.indices.fill_null(-1))
-    order = sorted(range(len(values)), key=lambda place: _natural_order(values[place]))
+    order = sorted(range(len(values)), key=lambda place: label_kinds.natural_order(values[place]))
     rank = np.full(len(values) + 1, len(values))
     rank[order] = np.arange(len(values))
     return [_number(values[place]) for place in order], rank[codes]
-
-
-def _natural_order(category: Any) -> Any:
-    """Return a sort key that puts `cluster 2` before `cluster 10`."""
-    if not isinstance(category, str):
-        return category
-    parts = re.split(r"(\d{1,18})", category)
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def _number(value: Any) -> str:
@@ -301,13 +235,14 @@ def _feature_blocks(path: str | Path) -> Iterator[np.ndarray]:
         yield store.numbers(values.flatten()).reshape(len(values), -1)
 
 
-def file_of(paths: Sequence[str | Path], cell: Mapping[str, Any]) -> str | Path | None:
-    """Return the file whose `key=value` folders all agree with a cell, or None."""
+def files_of(paths: Sequence[str | Path], cells: Sequence[Mapping[str, Any]]) -> list[str | Path | None]:
+    """Return for each cell the file whose `key=value` folders agree with it, or None; all have folders of one kind."""
+    files, names = {}, []
     for path in paths:
         keys = dict(part.split("=", 1) for part in Path(path).parts if "=" in part)
-        if all(str(cell[name]) == value for name, value in keys.items() if name in cell):
-            return path
-    return None
+        names = [name for name in cells[0] if name in keys]
+        files[tuple(keys[name] for name in names)] = path
+    return [files.get(tuple(str(cell[name]) for name in names)) for cell in cells]
 
 
 def configuration_of(cell: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
@@ -380,16 +315,22 @@ def collect(
     strata = np.zeros(n_rows, np.int64)
     scale = None
     if "label" in names.column_names:
-        labels = names["label"]
-        if is_scale(labels, label_kind):
-            scale = labels.cast(pa.float64(), safe=False).to_numpy()
+        labels = names["label"].combine_chunks()
+        if not label_kinds.are_categories(labels, label_kind):
+            scale = label_kinds.as_numbers(labels)
             edges = np.nanquantile(scale, np.linspace(0, 1, STRATA + 1)[1:-1])
             strata = np.where(np.isnan(scale), STRATA, np.searchsorted(edges, scale))
         else:
             category_names, strata = categories(labels)
-    rows = choose_rows(strata, options["max_points"])
+    neighbor_names = [name for name in pq.read_schema(knn).names if name.startswith("index_")]
+    count = min(options["neighbors"], len(neighbor_names) - 1)
+    features = options["features"] if isinstance(options["features"], int) else len(options["features"])
+    # Row number, label, neighbours, features; and of each cell two coordinates and its local recall.
+    bytes_of_point = 4 + 9 + 4 * count + features + 4 * len(cells) + len(recall) + len(instability)
+    room = max(MOST_BYTES // bytes_of_point, 1)
+    rows = choose_rows(strata, min(options["max_points"], room))
     if scale is not None:
-        low, high = limits(scale)
+        low, high = label_kinds.scale_ends(scale)
         label = {"low": low, "high": high, "levels": payload.add(levels(scale[rows], low, high))}
         label["values"] = payload.add(scale[rows])
     elif "label" in names.column_names:
@@ -399,37 +340,46 @@ def collect(
     header: dict[str, Any] = {
         "rows": n_rows,
         "points": len(rows),
+        "full": len(rows) == room,
         "row": payload.add(rows.astype(np.uint32)),
         "ids": None if ids == list(range(n_rows)) else [str(ids[row]) for row in rows],
         "label": label,
     }
 
-    neighbor_names = [name for name in pq.read_schema(knn).names if name.startswith("index_")]
-    count = min(options["neighbors"], len(neighbor_names) - 1)
     indices = store.matrix(_table(knn, n_rows, neighbor_names[: count + 1]), "index_")
     header["neighbors"] = {"count": count, "places": payload.add(nearest(indices, rows, count))}
 
     header["features"] = []
     for name, values in read_features(data, rows, options["features"]):
-        low, high = limits(values)
+        low, high = label_kinds.scale_ends(values)
         header["features"].append(
             {"name": name, "low": low, "high": high, "levels": payload.add(levels(values, low, high))}
         )
 
     metric_names, metric_values = read_metrics(metrics, cells) if metrics else ([], [[] for _ in cells])
     header["metrics"] = metric_names
+    header["titles"] = [measures.TITLES.get(name, (name.replace("_", " "), "")) for name in metric_names]
     header["cells"] = []
-    moves = {path: _table(path, n_rows, ["instability"])["instability"].to_numpy()[rows] for path in instability}
+    moves = {path: store.numbers(_table(path, n_rows, ["instability"])["instability"])[rows] for path in instability}
     if moves:
-        low, high = limits(np.concatenate(list(moves.values())))
+        low, high = label_kinds.scale_ends(np.concatenate(list(moves.values())))
         places = {path: payload.add(levels(values, low, high)) for path, values in moves.items()}
         header["instability"] = {"low": low, "high": high}
-    reference = None
-    for path, cell, values in zip(embeddings, cells, metric_values, strict=True):
-        points, dimensions = _points(path, n_rows, rows)
-        reference = points if reference is None else reference
+    # The one that the grid's figure is turned onto, so that both show the first seeds the same way up.
+    first = [cells[0][name] for name in ("knn_seed", "seed")]
+    drawn = {
+        (cell["n_neighbors"], cell["min_dist"]): path
+        for path, cell in zip(embeddings, cells, strict=True)
+        if [cell["knn_seed"], cell["seed"]] == first
+    }
+    reference, dimensions = _points(drawn[measures.middle_cell(drawn)], n_rows, rows)
+    compared = files_of(recall, cells), files_of(instability, cells)
+    for path, cell, values, recall_file, instability_file in zip(
+        embeddings, cells, metric_values, *compared, strict=True
+    ):
+        points, _ = _points(path, n_rows, rows)
         if dimensions > 1:
-            points = align(points, reference)
+            points = measures.align(points, reference)
         entry = {
             "key": {name: cell[name] for name in KEY_COLUMNS},
             "points": payload.add(quantise(points)),
@@ -437,11 +387,11 @@ def collect(
             "metrics": values,
             "configuration": configuration_of(cell, shared),
         }
-        if (found := file_of(recall, cell)) is not None:
-            shares = _table(found, n_rows, ["recall"])["recall"].to_numpy()[rows]
+        if recall_file is not None:
+            shares = store.numbers(_table(recall_file, n_rows, ["recall"])["recall"])[rows]
             entry["recall"] = payload.add(levels(shares, 0, 1))
-        if (found := file_of(instability, cell)) is not None:
-            entry["instability"] = places[found]
+        if instability_file is not None:
+            entry["instability"] = places[instability_file]
         header["cells"].append(entry)
     header["dimensions"] = dimensions
     return header, payload

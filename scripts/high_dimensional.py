@@ -18,8 +18,10 @@ MOST_NEIGHBORS = 150
 TRIPLETS = 100_000
 PAIRS_OF_A_SAMPLED_ROW = 200
 PAIRED_METRICS = {"euclidean", "l2", "manhattan", "l1", "taxicab", "cosine"}  # that scikit-learn computes fast
-BLOCK_ROWS = 128
+BLOCK_VALUES = 2**26  # distances that are held at one time
+BLOCK_COLUMNS = 4096
 BLOCK_PAIRS = 16384
+BINS, MOST_IN_A_BIN = 65536, 64  # of a row's distances, to rank them without sorting
 RANK_ROWS = 16  # of the ranks that are read at one time
 
 
@@ -68,7 +70,12 @@ def distances_from(
     if metric in FAST_METRICS:
         from sklearn.metrics import pairwise_distances
 
-        return pairwise_distances(features[rows], features, metric=FAST_METRICS[metric], **keywords).astype(np.float32)
+        distances, some = np.empty((len(rows), len(features)), dtype=np.float32), features[rows]
+        # By columns, because scikit-learn copies all that it is given as float64.
+        for start in range(0, len(features), BLOCK_COLUMNS):
+            block = slice(start, start + BLOCK_COLUMNS)
+            distances[:, block] = pairwise_distances(some, features[block], metric=FAST_METRICS[metric], **keywords)
+        return distances
     import numba
     from umap.distances import named_distances
 
@@ -117,6 +124,80 @@ def rank_step(n_rows: int) -> int:
     What they are used for, trustworthiness, changes by less than 1 in 100,000 through it.
     """
     return -(-n_rows // 65536)
+
+
+def rank_rows(distances: np.ndarray, rows: np.ndarray, width: int, sorted_out: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Rank all rows by their distance from some.
+
+    Parameters
+    ----------
+    distances : ndarray of float32, shape (m, n)
+    rows : ndarray of int, shape (m,)
+        Row numbers of these.
+    width : int
+        How many of the nearest are wanted, less than n.
+    sorted_out : bool
+        Whether every rank is to be exact. Otherwise see `rank_by_bins`.
+
+    Returns
+    -------
+    ranks : ndarray of uint16, shape (m, n)
+        0 for a row itself; divided by `rank_step`.
+    nearest : ndarray of int32, shape (m, width)
+        Exact in any case; ties by row number.
+    """
+    ranks = np.empty(distances.shape, dtype=np.uint16)
+    nearest = np.empty((len(rows), width), dtype=np.int32)
+    stored = (np.arange(distances.shape[1]) // rank_step(distances.shape[1])).astype(np.uint16)
+    for place, row in enumerate(rows):
+        found = None if sorted_out else rank_by_bins(distances[place], row, width)
+        if found is None:
+            order = order_by_distance(distances[place, None], rows[place, None])[0]
+            ranks[place, order] = stored
+        else:
+            means, order = found
+            ranks[place] = stored[means]
+        nearest[place] = order[1 : width + 1]
+    return ranks, nearest
+
+
+def rank_by_bins(distances: np.ndarray, row: int, width: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Rank all rows by their distance from one in a sixth of the time that sorting takes.
+
+    The range of the distances is cut into `BINS` equal parts, and those in one part share the mean of their ranks. The
+    nearest rows, at least `width` of them, are sorted, and have their exact ranks.
+
+    Parameters
+    ----------
+    distances : ndarray of float32, shape (n,)
+    row : int
+        Row number of the one.
+    width : int
+
+    Returns
+    -------
+    ranks : ndarray of int, shape (n,)
+    nearest : ndarray of int
+        Row numbers in the order of their distance, the row itself first; ties by row number.
+    None
+        Where more than `MOST_IN_A_BIN` rows, or one in a thousand, fall into one part, as where many distances are
+        equal, or one is far greater than all others.
+    """
+    line = distances.copy()
+    line[row] = line.min()
+    low, high = line.min(), line.max()
+    if not low < high < np.inf:
+        return None
+    bins = ((line - low) * ((BINS - 1) / (high - low))).astype(np.uint16)
+    counts = np.bincount(bins, minlength=BINS)
+    if counts.max() > max(MOST_IN_A_BIN, len(line) // 1000):
+        return None
+    ends = np.cumsum(counts)
+    near = np.flatnonzero(bins <= np.searchsorted(ends, width + 1))
+    near = near[np.lexsort((near, line[near], near != row))]
+    ranks = (ends - (counts + 1) // 2)[bins]
+    ranks[near] = np.arange(len(near))
+    return ranks, near
 
 
 def distances_of_pairs(
@@ -212,8 +293,7 @@ def compute(
         Receives `row` (int32) and, as lists, `neighbors` (int32, the nearest other rows, up to 150), one row a sampled
         row.
     ranks_out : path
-        Receives `ranks`: for each sampled row, the ranks of all rows divided by `rank_step`, as uint16 in one binary
-        value.
+        Receives `ranks`: for each sampled row, the ranks of all rows from `rank_rows`, as uint16 in one binary value.
     pairs_out : path
         Receives `first`, `second` (int32), from `choose_pairs`, and `distance_rank` (float64), the average ranks of
         their distances.
@@ -225,28 +305,27 @@ def compute(
     metrics : mapping
         The configuration's section: `full_up_to`, `sample`, `seed`.
     """
+    from sklearn import config_context
     from threadpoolctl import threadpool_limits
 
     features = store.read_features(data)
     check_metric(features, metric)
     n_rows = len(features)
     rows = choose_rows(n_rows, metrics["full_up_to"], metrics["sample"], metrics["seed"])
-    step, width = rank_step(n_rows), min(MOST_NEIGHBORS, n_rows - 1)
+    width = min(MOST_NEIGHBORS, n_rows - 1)
     ranks = np.empty((len(rows), n_rows), dtype=np.uint16)
     neighbors = np.empty((len(rows), width), dtype=np.int32)
     every_row = len(rows) == n_rows
     first, second = choose_pairs(n_rows, rows, metrics["seed"])
     of_pairs = np.empty(len(first), dtype=np.float32)
     done = 0
-    stored_ranks = (np.arange(n_rows) // step).astype(np.uint16)[None]
-    # How a matrix product is summed must not depend on the number of threads.
-    with threadpool_limits(1):
-        for start in range(0, len(rows), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
+    block_rows = max(BLOCK_VALUES // n_rows, 1)
+    # How a matrix product is summed must not depend on the number of threads. Stored features are finite.
+    with threadpool_limits(1), config_context(assume_finite=True):
+        for start in range(0, len(rows), block_rows):
+            block = slice(start, start + block_rows)
             distances = distances_from(features, rows[block], metric, metric_kwds)
-            order = order_by_distance(distances, rows[block])
-            np.put_along_axis(ranks[block], order, stored_ranks, axis=1)
-            neighbors[block] = order[:, 1 : width + 1]
+            ranks[block], neighbors[block] = rank_rows(distances, rows[block], width, every_row)
             if every_row:
                 of_block = np.concatenate([line[row + 1 :] for row, line in zip(rows[block], distances, strict=True)])
                 of_pairs[done : done + len(of_block)] = of_block

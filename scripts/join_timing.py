@@ -86,7 +86,7 @@ def notes(rows: int, method: str, table: pd.DataFrame) -> list[str]:
     return result
 
 
-def join(arms: Sequence[str | Path], out: str | Path) -> None:
+def join(arms: Sequence[str | Path], out: str | Path, csv_out: str | Path) -> None:
     """Write all arms into one table.
 
     Parameters
@@ -95,6 +95,8 @@ def join(arms: Sequence[str | Path], out: str | Path) -> None:
         From `scripts/timing_arm.py`.
     out : path
         Receives their rows, in the order of `ARMS`; the record carries `sentence` and `notes`.
+    csv_out : path
+        Receives the same rows as CSV.
 
     Raises
     ------
@@ -122,9 +124,10 @@ def join(arms: Sequence[str | Path], out: str | Path) -> None:
     also["notes"] = notes(also["rows"], key["settings"]["knn"]["method"], table)
     stored = pa.Table.from_pandas(table, preserve_index=False)
     store.write(out, stored, store.make_record("timing", key, store.fingerprint(stored), records[0]["inputs"], **also))
+    store.write_csv(csv_out, stored)
 
 
 if "snakemake" in globals():
     snakemake = globals()["snakemake"]
     with job.running(snakemake.log[0]):
-        join(list(snakemake.input), snakemake.output[0])
+        join(list(snakemake.input), snakemake.output.parquet, snakemake.output.csv)

@@ -147,7 +147,7 @@ def read_arms(path: str | Path) -> dict[str, pd.DataFrame]:
     return {name: arm.reset_index(drop=True) for name, arm in frame.groupby("arm", sort=False)}
 
 
-def compute(first: str | Path, again: str | Path, out: str | Path) -> None:
+def compute(first: str | Path, again: str | Path, out: str | Path, csv_out: str | Path) -> None:
     """Judge all claims and store the table.
 
     Parameters
@@ -156,6 +156,8 @@ def compute(first: str | Path, again: str | Path, out: str | Path) -> None:
         What the two processes stored.
     out : path
         Receives one row a claim; see `judge`.
+    csv_out : path
+        Receives the same as CSV.
 
     Raises
     ------
@@ -174,9 +176,10 @@ def compute(first: str | Path, again: str | Path, out: str | Path) -> None:
     key = {"n_neighbors": n_neighbors, "rows": n_rows}
     inputs = {"first": records[0]["fingerprint"], "again": records[1]["fingerprint"]}
     store.write(out, table, store.make_record("claims", key, store.fingerprint(table), inputs))
+    store.write_csv(csv_out, table)
 
 
 if "snakemake" in globals():
     snakemake = globals()["snakemake"]
     with job.running(snakemake.log[0]):
-        compute(snakemake.input.first, snakemake.input.again, snakemake.output[0])
+        compute(snakemake.input.first, snakemake.input.again, snakemake.output.parquet, snakemake.output.csv)

@@ -21,9 +21,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize, to_rgba_array
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
-from umap_sweep import job, store
+from umap_sweep import job, measures, store
 from umap_sweep import labels as label_kinds
 from umap_sweep.errors import InputError
 
@@ -140,40 +141,14 @@ def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
     return Embeddings(cells, labels, widths[0] if len(widths) == 1 else None, dimensions)
 
 
-def align(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
-    """Rotate and reflect an embedding so that it lies like another one of the same points (orthogonal Procrustes).
-
-    Which way up UMAP lays out its points means nothing, and hides what does. Distances are not changed.
-
-    Parameters
-    ----------
-    points, onto : numpy.ndarray
-        float32 of shape (points, 1 or 2), NaN for a point without a place.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 of the same shape, around the origin.
-    """
-    both = np.isfinite(points).all(axis=1) & np.isfinite(onto).all(axis=1)
-    if not both.any():
-        return points
-    here, there = (side.astype(np.float64) - side[both].mean(axis=0, dtype=np.float64) for side in (points, onto))
-    # Summed by numpy alone: how BLAS sums depends on the number of threads.
-    left, _, right = np.linalg.svd(np.einsum("ni,nj->ij", here[both], there[both]))
-    return np.einsum("ni,ij->nj", here, left @ right).astype(np.float32)
-
-
 def aligned(
     cells: Mapping[tuple[int, float], np.ndarray],
 ) -> tuple[dict[tuple[int, float], np.ndarray], tuple[int, float]]:
     """Align all cells onto one in the middle of the grid, and return them with that cell's key."""
-    keys = sorted(cells)
-    rows, columns = (sorted({key[axis] for key in keys}) for axis in (0, 1))
-    middle = rows[(len(rows) - 1) // 2], columns[(len(columns) - 1) // 2]
-    reference = middle if middle in cells else keys[(len(keys) - 1) // 2]
+    reference = measures.middle_cell(cells)
     onto = cells[reference]
-    return {key: points if key == reference else align(points, onto) for key, points in cells.items()}, reference
+    turned = {key: points if key == reference else measures.align(points, onto) for key, points in cells.items()}
+    return {key: points.astype(np.float32, copy=False) for key, points in turned.items()}, reference
 
 
 def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
@@ -203,7 +178,7 @@ def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
 def _colour_categories(labels: pa.Array) -> Colouring:
     encoded = label_kinds.encode(labels)
     categories, of_point = encoded.dictionary.to_pylist(), store.numbers(encoded.indices.fill_null(-1))
-    order = sorted(range(len(categories)), key=lambda category: _natural_order(categories[category]))
+    order = sorted(range(len(categories)), key=lambda category: label_kinds.natural_order(categories[category]))
     sizes = np.bincount(of_point[of_point >= 0], minlength=len(categories))
     coloured = sorted(sorted(order, key=lambda category: -sizes[category])[: len(CATEGORY_COLOURS)], key=order.index)
     other, no_label = len(coloured), len(coloured) + 1
@@ -223,14 +198,6 @@ def _colour_categories(labels: pa.Array) -> Colouring:
     return Colouring(to_rgba_array(colours)[:, :3], codes, legend, title)
 
 
-def _natural_order(category: Any) -> Any:
-    """Return a sort key that puts `cluster 2` before `cluster 10`."""
-    if not isinstance(category, str):
-        return category
-    parts = re.split(r"(\d{1,18})", category)
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
-
-
 def _name(category: Any) -> str:
     """Return a category as one short line of printable text."""
     if isinstance(category, float) and category.is_integer():
@@ -242,28 +209,15 @@ def _name(category: Any) -> str:
 
 def _colour_numbers(values: np.ndarray) -> Colouring:
     unlabelled = np.isnan(values)
-    low, high, extend = _colour_limits(values[~unlabelled])
+    low, high = label_kinds.scale_ends(values)
+    beyond = bool(np.nanmin(values) < low), bool(np.nanmax(values) > high)
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[beyond]
     levels = np.rint(np.clip((np.where(unlabelled, low, values) - low) / (high - low), 0, 1) * (LEVELS - 1))
     codes = np.where(unlabelled, LEVELS, levels).astype(np.int64)
     palette = np.vstack([matplotlib.colormaps["viridis"](np.arange(LEVELS)), to_rgba_array(NO_LABEL_COLOUR)])[:, :3]
     legend = [("no label", int(unlabelled.sum()), LEVELS)] if unlabelled.any() else []
     title = f"label, {np.nanmin(values):.10g} to {np.nanmax(values):.10g}"
     return Colouring(palette, codes, legend, title, (low, high), extend)
-
-
-def _colour_limits(values: np.ndarray) -> tuple[float, float, str]:
-    """Return the two ends of a scale that outliers do not stretch, and on which sides values lie beyond it.
-
-    An end is the extreme value, unless that lies farther from the 1st to 99th percentile than half their distance.
-    """
-    low, first, last, high = np.percentile(values[np.isfinite(values)], [0, 1, 99, 100])
-    far = (last - first) / 2 or np.inf
-    low, high = (first if first - low > far else low), (last if high - last > far else high)
-    beyond = bool(values.min() < low), bool(values.max() > high)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[beyond]
-    return float(low), float(high), extend
 
 
 def _pixels(points: np.ndarray, side: int) -> np.ndarray:
@@ -389,7 +343,8 @@ class _Page:
         return axes
 
     def text_width(self, text: str, scale: float = 1) -> float:
-        return TextPath((0, 0), text, size=scale * self.size).get_extents().width * self.dpi / 72
+        font = FontProperties(size=scale * self.size)
+        return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] * self.dpi / 72
 
     def write(
         self, x: float, y: float, text: str, scale: float = 1, colour: str = TEXT_COLOUR, ha: str = "left"

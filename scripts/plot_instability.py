@@ -69,7 +69,8 @@ def plot_instability(
         Whose embeddings are drawn.
     """
     embeddings = read_embeddings(sweep, knn_seed, seed)
-    shares = {key: store.read(path).column("instability").to_numpy() for key, path in zip(keys, points, strict=True)}
+    read = [store.numbers(store.read(path).column("instability")) for path in points]
+    shares = dict(zip(keys, read, strict=True))
     cells, _ = aligned({key: cell for key, cell in embeddings.cells.items() if key in shares})
     embeddings = replace(embeddings, cells=cells)
     colouring, codes = colour_shares({key: shares[key] for key in cells})

@@ -1,7 +1,7 @@
 """Draw the metrics of all cells: one heatmap a metric over n_neighbors × min_dist, and near against far at the end."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +10,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.textpath import text_to_path
 from plot_grid import STYLE, save
-from umap_sweep import job, store
+from umap_sweep import job, measures, store
 
-# Each metric: its column, its name, what it looks at, and how its numbers are written. More is better, but for cost.
-METRICS = [
-    ("recall_15", "Recall at 15", "nearest neighbours kept", "{:.3f}"),
-    ("recall_50", "Recall at 50", "nearest neighbours kept", "{:.3f}"),
-    ("recall_150", "Recall at 150", "nearest neighbours kept", "{:.3f}"),
-    ("trustworthiness", "Trustworthiness", "no false neighbours, 15", "{:.3f}"),
-    ("continuity", "Continuity", "no neighbours torn apart, 15", "{:.3f}"),
-    ("label_accuracy", "Label accuracy", "of the 15 nearest points' majority", "{:.3f}"),
-    ("triplet_accuracy", "Triplet accuracy", "order of distances, 0.5 is chance", "{:.3f}"),
-    ("distance_correlation", "Distance correlation", "Spearman's, all distances", "{:.3f}"),
-    ("silhouette", "Silhouette of labels", "rewards a small min_dist", "{:.3f}"),
-    ("layout_seconds", "Seconds", "of the layout's job, as measured", "{:.3g}"),
-    ("layout_memory_mb", "Memory, MiB", "of the layout's job, as measured", "{:,.0f}"),
-]
+# How the numbers of each metric are written. More is better, but for the share of disconnected rows and for cost.
+NUMBERS = dict.fromkeys(measures.TITLES, "{:.3f}") | {"layout_seconds": "{:.1f}", "layout_memory_mb": "{:,.0f}"}
 COLOURS = "cividis"  # the same to all kinds of colour vision, and in print
 COLUMNS = 3
 TEXT, QUIET, ACCENT = "#000000", "#555555", "#d55e00"
+NAME_SIZE = 6  # points, of a cell's name
 MOST_WRITTEN = 10  # cells in a line, above which the values are not written into them
 
 
@@ -103,17 +94,9 @@ def trade_off(axes: Axes, table: pd.DataFrame, outlined: set[tuple[int, float]])
     for cell in listed:
         place = cell.recall_15, cell.triplet_accuracy
         axes.scatter(*place, s=50, facecolors="none", edgecolors=ACCENT, linewidths=1.5, zorder=3)
-        if len(listed) <= 6:
-            axes.annotate(
-                f"{cell.n_neighbors}, {cell.min_dist:g}",
-                place,
-                (7, 3),
-                textcoords="offset points",
-                size=6,
-                zorder=4,
-                path_effects=[withStroke(linewidth=2, foreground="white")],
-            )
     axes.margins(0.15)
+    if len(listed) <= 8:
+        _name_cells(axes, listed, mean[["recall_15", "triplet_accuracy"]].to_numpy())
     axes.locator_params(nbins=5)
     axes.set_xlabel("recall at 15", size=7, labelpad=2)
     axes.set_ylabel("triplet accuracy", size=7, labelpad=2)
@@ -121,6 +104,45 @@ def trade_off(axes: Axes, table: pd.DataFrame, outlined: set[tuple[int, float]])
     axes.spines[["top", "right"]].set_visible(False)
     if len(lines) <= 8:
         axes.legend(title="n_neighbors", fontsize=6, title_fontsize=6, frameon=False, handlelength=1, loc="best")
+
+
+def _name_cells(axes: Axes, listed: Sequence[Any], marks: np.ndarray) -> None:
+    """Write n_neighbors and min_dist beside each listed cell, on the side where it covers least of what is there."""
+    axes.autoscale_view()
+    point = axes.figure.dpi / 72
+    there = [(*place, 4 * point, 4 * point) for place in axes.transData.transform(marks)]  # centre, width, height
+    frame = axes.get_window_extent()
+
+    def covered(box: tuple[float, ...]) -> float:
+        x, y, width, height = box
+        shared = sum(
+            max(0, (width + w) / 2 - abs(x - u)) * max(0, (height + h) / 2 - abs(y - v)) for u, v, w, h in there
+        )
+        outside = max(0, frame.x0 - x + width / 2, x + width / 2 - frame.x1, y + height / 2 - frame.y1)
+        return shared + 100 * outside
+
+    for cell in listed:
+        text = f"{cell.n_neighbors}, {cell.min_dist:g}"
+        width = text_to_path.get_text_width_height_descent(text, FontProperties(size=NAME_SIZE), ismath=False)[0]
+        x, y = axes.transData.transform((cell.recall_15, cell.triplet_accuracy))
+        sides = [
+            (right * (6 + width / 2), up * (6 if right else 9))
+            for right, up in ((1, 1), (1, 0), (1, -1), (0, 1), (0, -1), (-1, 1), (-1, 0), (-1, -1))
+        ]
+        boxes = [(x + right * point, y + up * point, width * point, NAME_SIZE * point) for right, up in sides]
+        least = min(range(len(sides)), key=lambda side: covered(boxes[side]))
+        there.append(boxes[least])
+        axes.annotate(
+            text,
+            (cell.recall_15, cell.triplet_accuracy),
+            sides[least],
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            size=NAME_SIZE,
+            zorder=4,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )
 
 
 def draw(table: pd.DataFrame, outlined: set[tuple[int, float]], title: str, facts: list[str]) -> Figure:
@@ -136,9 +158,9 @@ def draw(table: pd.DataFrame, outlined: set[tuple[int, float]], title: str, fact
     facts : list of str
         What stands below the title.
     """
-    present = [metric for metric in METRICS if table[metric[0]].notna().any()]
-    names = {metric[0] for metric in present}
-    crossed = {"recall_15", "triplet_accuracy"} <= names and len(table) > 1
+    present = [column for column in measures.TITLES if table[column].notna().any()]
+    present = [column for column in present if column != "disconnected" or table[column].any()]
+    crossed = {"recall_15", "triplet_accuracy"} <= set(present) and len(table) > 1
     rows, columns = table["n_neighbors"].nunique(), table["min_dist"].nunique()
     wide, high = max(2.3, min(0.5 * columns, 5)), max(1.5, min(0.38 * rows, 6))
     lines = -(-(len(present) + crossed) // COLUMNS)
@@ -157,26 +179,17 @@ def draw(table: pd.DataFrame, outlined: set[tuple[int, float]], title: str, fact
         color=QUIET,
         linespacing=1.4,
     )
-    for place, (column, name, meaning, number) in enumerate(
-        [*present, *([("", "Near against far", "", "")] * crossed)]
-    ):
+    for place, column in enumerate([*present, *[""] * crossed]):
         line, row = place % COLUMNS, place // COLUMNS
         left, top = 0.6 + line * (wide + 0.6), head + row * (high + 0.85) + 0.35
+        name, meaning = measures.TITLES.get(column, ("Near against far", "circled: no other cell beats it"))
         axes = figure.add_axes((left / width, 1 - (top + high) / height, wide / width, high / height), label=name)
         figure.text(left / width, 1 - (top - 0.2) / height, name, size=9, va="bottom")
+        figure.text(left / width, 1 - (top - 0.17) / height, meaning, size=6.5, va="top", color=QUIET)
         if not column:
             trade_off(axes, table, outlined)
-            figure.text(
-                left / width,
-                1 - (top - 0.17) / height,
-                "circled: no other cell beats it",
-                size=6.5,
-                va="top",
-                color=QUIET,
-            )
             continue
-        heatmap(axes, table, column, number, outlined)
-        figure.text(left / width, 1 - (top - 0.17) / height, meaning, size=6.5, va="top", color=QUIET)
+        heatmap(axes, table, column, NUMBERS[column], outlined)
         if line == 0:
             axes.set_ylabel("n_neighbors", size=7, labelpad=4)
         axes.set_xlabel("min_dist", size=7, labelpad=1)

@@ -1,5 +1,6 @@
 """Draw what the seeds change: every pair of runs of each n_neighbors and min_dist, by which of the seeds differs."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ PANELS = [
     ("procrustes_disparity", "Procrustes disparity", "of the whole arrangement; 0 is the same, 1 unrelated"),
 ]
 QUIET, RULE = "#555555", "#e6e6e6"
-LINE = 0.2  # inches from one kind of seed to the next
+LINE = 0.2  # inches from one kind of seed to the next, where cells are few
+TALLEST = 24  # inches of all cells; more of them lie closer together
+NAME = 0.13  # inches that a cell's name needs
 
 
 def draw(pairs: pd.DataFrame, title: str) -> Figure:
@@ -32,7 +35,9 @@ def draw(pairs: pd.DataFrame, title: str) -> Figure:
     """
     cells = list(pairs.groupby(["n_neighbors", "min_dist"]))
     kinds = [kind for kind in ACROSS if (pairs["across"] == kind).any()]
-    block = LINE * (len(kinds) + 1)
+    line = min(LINE, TALLEST / len(cells) / (len(kinds) + 1))
+    block = line * (len(kinds) + 1)
+    step = math.ceil(NAME / block)  # of this many cells one is named
     wide, left, head = 2.7, 1.75, 0.95
     width, height = left + 2 * wide + 0.5 + 0.25, head + block * len(cells) + 0.75
     figure = Figure(figsize=(width, height), facecolor="white")
@@ -47,26 +52,29 @@ def draw(pairs: pd.DataFrame, title: str) -> Figure:
         for row, (_, cell) in enumerate(cells):
             for place, kind in enumerate(kinds):
                 colour, mark = ACROSS[kind]
-                values, y = cell.loc[cell["across"] == kind, column].to_numpy(), row * block + (place + 1) * LINE
+                values, y = cell.loc[cell["across"] == kind, column].to_numpy(), row * block + (place + 1) * line
                 label = kind if row == 0 else None
                 axes.scatter(
                     values,
                     np.full(len(values), y),
-                    s=16,
+                    s=(4 * max(line / LINE, 0.25)) ** 2,
                     marker=mark,
                     color=colour,
                     alpha=0.6,
                     linewidths=0,
+                    clip_on=False,  # those at 0 lie on the edge
                     label=label,
                 )
                 if len(values):
-                    axes.plot([values.mean()] * 2, [y - 0.4 * LINE, y + 0.4 * LINE], color=colour, linewidth=1.6)
+                    axes.plot([values.mean()] * 2, [y - 0.4 * line, y + 0.4 * line], color=colour, linewidth=1.6)
             axes.axhline((row + 1) * block, color=RULE, linewidth=0.6)
         axes.set(xlim=(0, 1.02), ylim=(len(cells) * block, 0))
         if column == "procrustes_disparity":
             axes.set_xlim(0, max(1.05 * pairs[column].max(), 0.01))
-        names = [f"n_neighbors {cell[0]} · min_dist {cell[1]:g}" for cell, _ in cells]
-        axes.set_yticks([(row + 0.5) * block for row in range(len(cells))], names if panel == 0 else [], size=7)
+        names = [f"n_neighbors {cell[0]} · min_dist {cell[1]:g}" for cell, _ in cells[::step]]
+        axes.set_yticks(
+            [(row + 0.5) * block for row in range(0, len(cells), step)], names if panel == 0 else [], size=7
+        )
         axes.tick_params(axis="y", length=0)
         axes.tick_params(axis="x", labelsize=7, length=2)
         axes.spines[["top", "right", "left"]].set_visible(False)

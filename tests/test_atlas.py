@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import csv
+import gzip
 import hashlib
 import io
+import itertools
 import json
 import re
 import shutil
@@ -24,7 +26,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from PIL import Image
-from umap_sweep import configuration, store
+from umap_sweep import configuration, measures, store
 from umap_sweep.errors import InputError
 
 SCRIPTS = ("painter.js", "data.js", "state.js", "drawing.js", "page.js", "saving.js", "controls.js")
@@ -132,7 +134,7 @@ class Sweep:
 
     def shown(self, cell: int) -> np.ndarray:
         """Return where the page shows each row: x to the right and y upwards, 0 to 1."""
-        aligned = atlas.align(self.cells[cell].astype(float), self.reference())
+        aligned = measures.align(self.cells[cell].astype(float), self.reference())
         return atlas.quantise(aligned) / (atlas.LARGEST + 1)
 
     def reference(self) -> np.ndarray:
@@ -191,7 +193,7 @@ def test_alignment_undoes_rotation_and_mirroring_and_changes_no_distance() -> No
     points = np.random.default_rng(0).normal(size=(100, 2)) * [3, 1]
     turned = points @ np.array([[np.cos(2), np.sin(2)], [np.sin(2), -np.cos(2)]]) + 5
     turned[3] = np.nan
-    aligned = np.delete(atlas.align(turned, points), 3, axis=0)
+    aligned = np.delete(measures.align(turned, points), 3, axis=0)
     expected = np.delete(points, 3, axis=0)
     np.testing.assert_allclose(aligned - aligned.mean(axis=0), expected - expected.mean(axis=0), atol=1e-9)
 
@@ -218,16 +220,19 @@ def test_a_table_of_other_rows_is_refused(sweep: Sweep, tmp_path: Path) -> None:
         sweep.collect(recall=[short])
 
 
-def test_a_page_too_large_for_a_browser_is_refused(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atlas, "MOST_BYTES", 1000)
-    with pytest.raises(InputError, match=r"Lower atlas\.max_points"):
-        sweep.collect()[1].encode()
+def test_cells_too_many_for_a_page_show_fewer_points(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atlas, "MOST_BYTES", 1500)
+    header, payload = sweep.collect(**sweep.comparisons())
+    assert 10 < header["points"] < COUNT and header["full"]
+    assert 1200 < len(gzip.decompress(base64.b64decode(payload.encode()))) < 1600
+    monkeypatch.undo()
+    assert not sweep.collect({"max_points": 10})[0]["full"]
 
 
 def test_categories_are_in_natural_order_and_no_label_comes_last() -> None:
-    names, codes = atlas.categories(pa.chunked_array([["b", None], ["a10", "a2", "b"]]))
+    names, codes = atlas.categories(pa.array(["b", None, "a10", "a2", "b"]))
     assert (names, codes.tolist()) == (["a2", "a10", "b"], [2, 3, 1, 0, 2])
-    names, codes = atlas.categories(pa.chunked_array([[10.0, np.nan, 2.0, None]]))
+    names, codes = atlas.categories(pa.array([10.0, np.nan, 2.0, None]))
     assert (names, codes.tolist()) == (["2", "10"], [1, 2, 0, 2])
 
 
@@ -243,8 +248,13 @@ def test_categories_are_in_natural_order_and_no_label_comes_last() -> None:
         ([np.nan, np.inf], "auto", False),
     ],
 )
-def test_labels_are_a_scale_where_the_figures_take_them_for_one(labels: list, kind: str, scale: bool) -> None:
-    assert atlas.is_scale(pa.chunked_array([labels]), kind) == scale
+def test_labels_are_a_scale_where_the_figures_take_them_for_one(
+    tmp_path: Path, labels: list, kind: str, scale: bool
+) -> None:
+    toy = Sweep(tmp_path)
+    toy.store_data(list(itertools.islice(itertools.cycle(labels), COUNT)))
+    shown = toy.collect(label_kind=kind)[0]["label"]
+    assert ("low" in shown, "names" in shown) == (scale, not scale)
     assert bool(plot_grid.colour_points(pa.array(labels), kind, len(labels)).limits) == scale
 
 
@@ -609,6 +619,15 @@ def test_hidden_points_are_neither_selected_nor_saved(page: Atlas) -> None:
     page.drag([(-0.02, -0.02), (1.02, 1.02)])
     expected = [row for row in range(COUNT) if page.sweep.labels[row] != sorted(LABELS)[0]]
     assert [row[0] for row in page.saved_ids()[1:]] == [IDS[row] for row in expected]
+    assert page.text("done") == "Saved toy-selected.csv."
+
+
+def test_an_id_like_a_formula_is_saved_as_it_is_and_said(page: Atlas) -> None:
+    page.open()
+    page.press("b")
+    page.drag([(-0.02, -0.02), (1.02, 1.02)])
+    assert [row[0] for row in page.saved_ids()[1:]] == IDS
+    assert "1 value begins like a formula" in page.text("done")
 
 
 @pytest.mark.parametrize("colour", [f"feature:{FEATURES[0]}", "recall", "instability"])
@@ -845,7 +864,7 @@ def opened_with(page: Atlas, folder: Path, labels: Any = "as they are", **option
 
 def test_a_sample_is_said_to_be_one(page: Atlas, tmp_path: Path) -> None:
     sampled = opened_with(page, tmp_path, max_points=20)
-    assert "20 of 64 rows" in sampled.text("notes")
+    assert "20 of 64 rows" in sampled.text("notes") and "Raise atlas.max_points" in sampled.text("notes")
     assert sampled.text("status") == "20 points, none selected"
 
 
@@ -876,6 +895,16 @@ def test_numbers_as_labels_are_a_scale(page: Atlas, tmp_path: Path) -> None:
     saved = [row[1] for row in scale.saved_ids()[1:]]
     assert saved.pop(5) == ""
     np.testing.assert_array_equal(np.array(saved, float), np.delete(values, 5))
+
+
+def test_an_empty_label_is_called_blank_and_saved_as_it_is(page: Atlas, tmp_path: Path) -> None:
+    blank = opened_with(page, tmp_path, labels=["", "b"] * (COUNT // 2))
+    assert [one.text for one in blank.all("#legend .entry bdi")] == ["(blank)", "b"]
+    blank.find("#id").send_keys(IDS[8], "\n")
+    assert blank.text("card-label") == "(blank)"
+    blank.press("\t", "b")
+    blank.drag([(-0.02, -0.02), (1.02, 1.02)])
+    assert [row[1] for row in blank.saved_ids()[1:]] == ["", "b"] * (COUNT // 2)
 
 
 @pytest.fixture

@@ -79,6 +79,15 @@ class TestFewRows:
         assert (plots / "claims.png").read_bytes().startswith(b"\x89PNG")
         assert (plots / "claims.pdf").read_bytes().startswith(b"%PDF")
 
+    def test_the_report_has_figure_and_table(self, tried):
+        folder, _ = tried
+        run = snakemake(folder, "claims", "--report", "report.html", config=IRIS)
+        assert run.code == 0, run.output
+        report = (folder / "report.html").read_text()
+        assert "claims.png" in report and "claims.csv" in report and "Reproducibility" in report
+        table = pd.read_csv(folder / "results/iris/claims.csv")
+        assert table["observed"].tolist() == store.read(folder / "results/iris/claims.parquet")["observed"].to_pylist()
+
     def test_asking_again_says_it_again_and_computes_nothing(self, tried):
         folder, _ = tried
         assert snakemake(folder, "claims", "--dry-run", config=IRIS).jobs == {"claims": 1}
@@ -180,7 +189,7 @@ class TestJudging:
         for path in paths:
             store.write(path, table, store.make_record("claims", {"n_neighbors": 5}, "", {"data": path.name}))
         with pytest.raises(InputError, match="of different data"):
-            judge_claims.compute(*paths, tmp_path / "claims.parquet")
+            judge_claims.compute(*paths, tmp_path / "claims.parquet", tmp_path / "claims.csv")
 
 
 @pytest.mark.parametrize("n_rows", [150, 4095, 4096, 70000])

@@ -217,10 +217,8 @@ def test_frame_keeps_numbers_and_decodes_categories():
 
 def test_a_frame_is_not_read_value_by_value():
     """In a process of its own, where PyArrow has met no data frame yet; MNIST would take minutes otherwise."""
-    code = (
-        "import pandas as pd; from umap_sweep import reading; frame = pd.DataFrame({'a': pd.Categorical(['x', 'y'])}); "
-    )
-    code += "print(reading.frame_columns(frame).schema.field('a').type)"
+    code = "import fetch, pandas; frame = pandas.DataFrame({'a': pandas.Categorical(['x', 'y'])}); "
+    code += "print(fetch.reading.frame_columns(frame).schema.field('a').type)"
     run = subprocess.run([sys.executable, "-c", code], cwd=SCRIPT.parent, capture_output=True, text=True, check=True)
     assert "dictionary" in run.stdout
 

@@ -108,6 +108,9 @@ class TestSweptDigits:
         assert (table[["rows", "recall_15_rows", "sample_rows"]] == 1797).all(axis=None)
         assert (table["sample_pairs"] == 1797 * 1796 / 2).all()
         high = neighbors(features, 150)
+        triplets = pd.read_parquet(folder / "high_dimensional/metric=euclidean/triplets.parquet", partitioning=None)
+        to_near, to_far = (self.distances(features, triplets["row"], triplets[side]) for side in ("near", "far"))
+        assert (to_near < to_far).all() and (table["sample_triplets"] == len(triplets)).all()
         for row in table.iloc[[0, 7]].to_dict("records"):
             cell = sweep[(sweep[key] == [row[name] for name in key]).all(axis=1)]
             points = cell[["umap_1", "umap_2"]].to_numpy()
@@ -117,8 +120,16 @@ class TestSweptDigits:
                 assert row[name] == pytest.approx(value, abs=2e-5), name
             for k in (15, 50, 150):
                 assert row[f"recall_{k}"] == pytest.approx(recall(high[:, :k], low[:, :k]).mean(), abs=5e-4), k
+            in_order = self.distances(points, triplets["row"], triplets["near"]) < self.distances(
+                points, triplets["row"], triplets["far"]
+            )
+            assert row["triplet_accuracy"] == pytest.approx(in_order.mean(), abs=2e-5)
             assert row["triplet_accuracy"] == pytest.approx(self.triplet_accuracy(features, points), abs=0.006)
             assert row["disconnected"] == 0
+
+    @staticmethod
+    def distances(points: np.ndarray, first: pd.Series, second: pd.Series) -> np.ndarray:
+        return np.linalg.norm(points[first].astype(np.float64) - points[second], axis=1)
 
     @staticmethod
     def triplet_accuracy(features: np.ndarray, points: np.ndarray) -> float:
@@ -173,6 +184,21 @@ class TestSweptDigits:
         assert pair["procrustes_disparity"] == pytest.approx(scipy.spatial.procrustes(left, right)[2], rel=1e-9)
         shared = recall(neighbors(left, 15), neighbors(right, 15)).mean()
         assert pair["neighbor_overlap"] == pytest.approx(shared, abs=1e-3)
+
+    def test_neighboring_cells_value_by_value(self, swept):
+        folder, _ = swept
+        table = pd.read_parquet(folder / "neighboring_cells.parquet")
+        assert table["along"].tolist() == ["min_dist"] * 6
+        sweep = pd.read_parquet(folder / "sweep.parquet").set_index(["min_dist", "knn_seed", "seed"]).sort_index()
+        step = table.iloc[1]
+        left, right = (
+            sweep.loc[(step[min_dist], step["knn_seed"], step["seed"]), ["umap_1", "umap_2"]].to_numpy(np.float64)
+            for min_dist in ("min_dist", "other_min_dist")
+        )
+        assert step["procrustes_disparity"] == pytest.approx(scipy.spatial.procrustes(left, right)[2], rel=1e-9)
+        assert step["neighbor_overlap"] == pytest.approx(
+            recall(neighbors(left, 15), neighbors(right, 15)).mean(), abs=1e-3
+        )
 
     def test_instability_of_points_is_that_of_the_table(self, swept):
         folder, _ = swept
@@ -260,6 +286,14 @@ def test_rows_without_coordinates_are_left_out(digits, metrics):
             assert numbers.loc[0, name] == pytest.approx(value, abs=2e-5), name
 
 
+def test_a_few_points_far_from_each_other_have_no_continuity(digits):
+    """Of 150 neighbours in the data fewer than 15 have a place, so that nothing can be said of them."""
+    points = np.full((1797, 2), np.nan, np.float32)
+    points[:40] = digits.points[:40]
+    numbers, _, _ = digits.measure(points, label=digits.targets)
+    assert numbers["continuity"].isna()[0] and 0 < numbers.loc[0, "trustworthiness"] < 1
+
+
 def test_an_embedding_without_any_point_is_null(digits):
     numbers, per_point, _ = digits.measure(np.full((1797, 2), np.nan, np.float32), label=digits.targets)
     assert numbers.loc[0, "disconnected"] == 1 and per_point["recall"].isna().all()
@@ -329,6 +363,25 @@ def test_ranks_follow_the_metric(metric):
     order = high_dimensional.order_by_distance(distances, rows)
     assert order[:, 0].tolist() == rows.tolist()
     assert (np.diff(np.take_along_axis(distances, order, axis=1)[:, 1:], axis=1) >= 0).all()
+
+
+def test_ranks_by_bins_are_those_of_sorting():
+    """Neighbours are exact, and a rank is off by no more than its bin holds rows; crowded bins are sorted out."""
+    draw = np.random.default_rng(2)
+    distances, rows = draw.gamma(9, size=(3, 20_000)).astype(np.float32), np.array([3, 0, 19_999])
+    ranks, nearest = high_dimensional.rank_rows(distances, rows, 150, sorted_out=False)
+    order = high_dimensional.order_by_distance(distances, rows)
+    exact = np.argsort(order, axis=1)
+    assert np.array_equal(nearest, order[:, 1:151])
+    off = ranks - exact
+    assert 0 < np.abs(off).max() <= high_dimensional.MOST_IN_A_BIN and abs(off.mean()) < 0.5
+    assert (ranks[np.arange(3), rows] == 0).all()
+    far = distances.copy()
+    far[:, 7] = 1e9
+    for crowded in (np.rint(distances), far):
+        ranks, nearest = high_dimensional.rank_rows(crowded, rows, 150, sorted_out=False)
+        order = high_dimensional.order_by_distance(crowded, rows)
+        assert np.array_equal(nearest, order[:, 1:151]) and np.array_equal(ranks, np.argsort(order, axis=1))
 
 
 def test_ties_are_broken_by_row_number():

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from umap_sweep import store
+from umap_sweep import measures, store
 
 PLOT = {"label_kind": "auto", "panel_size": 1, "dpi": 60, "vector_format": "svg"}
 
@@ -27,8 +27,9 @@ def metrics(rows: list[int], columns: list[float], seeds: int = 1, labels: bool 
     draw = np.random.default_rng(0)
     cells = list(itertools.product(rows, columns, range(seeds)))
     table = pd.DataFrame(cells, columns=["n_neighbors", "min_dist", "seed"]).assign(knn_k=50, knn_seed=1)
-    for column, *_ in plot_metrics.METRICS:
+    for column in measures.TITLES:
         table[column] = draw.random(len(table))
+    table["disconnected"] = 0.0
     table["rows"], table["sample_rows"] = 5000, 1000
     if not labels:
         table[["label_accuracy", "silhouette"]] = np.nan
@@ -104,10 +105,26 @@ def test_metrics_of_any_grid_fit_the_page(rows, columns, seeds):
     assert any("±" in text for text in texts(figure)) == (seeds > 1)
 
 
+def test_names_of_listed_cells_lie_beside_each_other():
+    table = metrics([5, 15, 50], [0.0, 0.5])
+    table["recall_15"] = [0.1, 0.5, 0.51, 0.52, 0.5, 0.9]
+    table["triplet_accuracy"] = [0.9, 0.5, 0.505, 0.5, 0.495, 0.1]
+    cells = set(zip(table["n_neighbors"], table["min_dist"], strict=True))
+    with matplotlib.rc_context(plot_metrics.STYLE):
+        figure = plot_metrics.draw(table, cells, "title", [])
+        FigureCanvasAgg(figure).draw()
+    panel = figure.axes[-1]
+    assert {text.get_text() for text in panel.texts} == {f"{k}, {m:g}" for k, m in cells}
+    for one, other in itertools.combinations([text.get_window_extent() for text in panel.texts], 2):
+        assert not one.shrunk(0.98, 0.9).overlaps(other.shrunk(0.98, 0.9))
+
+
 def test_what_is_not_measured_is_not_drawn():
     figure = plot_metrics.draw(metrics([5, 15], [0.0, 0.5], labels=False), set(), "title", [])
     names = [axes.get_label() for axes in figure.axes]
-    assert "Recall at 15" in names and "Label accuracy" not in names and "Silhouette of labels" not in names
+    assert "Recall at 15" in names and not {"Label accuracy", "Silhouette of labels", "Disconnected"} & set(names)
+    table = metrics([5, 15], [0.0, 0.5]).assign(disconnected=0.25)
+    assert "Disconnected" in [axes.get_label() for axes in plot_metrics.draw(table, set(), "title", []).axes]
 
 
 def test_changes_have_one_scale_for_steps_and_seeds():
@@ -139,6 +156,19 @@ def test_stability_shows_each_pair_by_the_seed_that_differs():
         "n_neighbors 5 · min_dist 0.5",
     ]
     assert {"other UMAP seed", "other k-NN seed", "both other"} <= set(texts(figure))
+
+
+def test_stability_of_hundreds_of_cells_stays_a_page():
+    cells = list(itertools.product(range(5, 25), [place / 20 for place in range(20)]))
+    with matplotlib.rc_context(plot_stability.STYLE):
+        figure = plot_stability.draw(pairs(cells), "What the seeds change in the sweep of toy")
+        assert_nothing_leaves_the_page(figure)
+    assert figure.get_figheight() < 30
+    named = figure.axes[0].get_yticklabels()
+    boxes = [label.get_window_extent() for label in named]
+    assert 40 < len(named) < 400 and all(above.y0 > below.y1 for above, below in itertools.pairwise(boxes))
+    marks = figure.axes[0].collections
+    assert len({mark.get_offsets()[0][1] for mark in marks}) == len(marks) == 400 * 3
 
 
 def test_instability_has_one_scale_for_all_cells():

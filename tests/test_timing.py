@@ -73,7 +73,7 @@ class TestTarget:
         folder, _ = timed
         assert sorted(path.name for path in (folder / "results").iterdir()) == ["iris"]
         found = sorted(path.name for path in (folder / "results/iris").iterdir())
-        assert found == ["benchmarks", "data", "logs", "plots", "timing", "timing.parquet"]
+        assert found == ["benchmarks", "data", "logs", "plots", "timing", "timing.csv", "timing.parquet"]
         assert sorted(path.name for path in (folder / "results/iris/timing").iterdir()) == [
             "pipeline.parquet",
             "plain_seeded.parquet",
@@ -93,6 +93,16 @@ class TestTarget:
         plots = folder / "results/iris/plots"
         assert (plots / "timing.png").read_bytes().startswith(b"\x89PNG")
         assert (plots / "timing.pdf").read_bytes().startswith(b"%PDF")
+
+    def test_the_report_has_figure_and_table(self, timed):
+        folder, _ = timed
+        run = snakemake(folder, "timing", "--report", "report.html", config=IRIS)
+        assert run.code == 0, run.output
+        report = (folder / "report.html").read_text()
+        assert "timing.png" in report and "timing.csv" in report
+        assert "holds umap-learn to one thread" in " ".join(report.split())
+        table = pd.read_csv(folder / "results/iris/timing.csv", float_precision="round_trip")
+        assert table.equals(pd.read_parquet(folder / "results/iris/timing.parquet"))
 
     def test_asking_again_says_it_again_and_computes_nothing(self, timed):
         folder, _ = timed
@@ -267,7 +277,7 @@ class TestJoining:
             stored(tmp_path / "3.parquet", ["plain_seeded"], [1000]),
         ]
         out = tmp_path / "timing.parquet"
-        join_timing.join(paths, out)
+        join_timing.join(paths, out, tmp_path / "timing.csv")
         arms = store.read(out).column("arm").to_pandas().unique().tolist()
         assert arms == ["plain_seeded", "shared_seeded", "pipeline", "pipeline_warm"]
         assert store.read_record(out)["sentence"] == (
@@ -293,7 +303,7 @@ class TestJoining:
             stored(tmp_path / "2.parquet", ["plain_parallel"], [1], **record),
         ]
         with pytest.raises(InputError, match=f"2.parquet was timed with another {named} than .*1.parquet"):
-            join_timing.join(paths, tmp_path / "timing.parquet")
+            join_timing.join(paths, tmp_path / "timing.parquet", tmp_path / "timing.csv")
 
     def test_notes(self):
         rows = rows_of(ALL_ARMS, [6, 5, 4, 3, 2, 1], sampled=True)

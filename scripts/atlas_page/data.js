@@ -16,6 +16,7 @@ const short = (value) =>
     : String(Number(value.toPrecision(3)));
 const rgb = (hex) => [1, 3, 5].map((place) => parseInt(hex.slice(place, place + 2), 16));
 const isolated = (text) => `\u2068${text}\u2069`; // so that text of either direction leaves its surroundings alone
+const written = (text) => text || '(blank)';
 const plural = (count, word) => `${whole(count)} ${word}${count === 1 ? '' : 's'}`;
 
 const header = JSON.parse(element('header').textContent);

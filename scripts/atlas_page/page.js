@@ -13,7 +13,8 @@ function buildHead() {
   if (header.points < header.rows) {
     notes.push(
       `Shown are ${whole(header.points)} of ${whole(header.rows)} rows: a seeded sample with each label’s share. ` +
-        `${header.metrics.length ? 'Metrics are those of the whole cells. ' : ''}Raise atlas.max_points to show more.`,
+        `${header.metrics.length ? 'Metrics are those of the whole cells. ' : ''}` +
+        `${header.full ? 'A page with more would open slowly.' : 'Raise atlas.max_points to show more.'}`,
     );
   }
   if (header.dimensions > 2) notes.push(`Shown are the first 2 of ${header.dimensions} dimensions.`);
@@ -116,8 +117,8 @@ function buildMetrics() {
   if (!header.metrics.length) return;
   element('metrics-part').hidden = false;
   const metric = element('metric');
-  const words = (name) => name.replaceAll('_', ' ');
-  metric.append(...header.metrics.map((name) => make('option', { value: name, textContent: words(name) })));
+  const option = (name, place) => make('option', { value: name, textContent: header.titles[place][0] });
+  metric.append(...header.metrics.map(option));
   metric.addEventListener('change', () => {
     state.metric = metric.value;
     showHeatmap();
@@ -129,6 +130,7 @@ function showHeatmap() {
   if (!header.metrics.length) return;
   const place = header.metrics.indexOf(state.metric);
   element('metric').value = state.metric;
+  element('metric-note').textContent = header.titles[place][1];
   const values = cells.map((cell) => cell.metrics[place]).filter((value) => value !== null);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   // As many decimals for all as give the largest three digits.
@@ -203,7 +205,7 @@ function showLegend() {
       const shown = !state.hidden.has(place);
       const toggle = make('button', { type: 'button', className: 'entry' }, [
         swatch,
-        make('bdi', { textContent: slot.name || '(blank)', title: slot.name }),
+        make('bdi', { textContent: written(slot.name), title: slot.name }),
         make('span', { textContent: whole(slot.size) }),
       ]);
       toggle.setAttribute('aria-pressed', shown);
@@ -214,7 +216,7 @@ function showLegend() {
       });
       const alone = entries.every(([, other]) => (other === place) !== state.hidden.has(other));
       const only = make('button', { type: 'button', className: 'only', textContent: alone ? 'all' : 'only' });
-      only.setAttribute('aria-label', alone ? 'Show all labels' : `Show only ${isolated(slot.name || '(blank)')}`);
+      only.setAttribute('aria-label', alone ? 'Show all labels' : `Show only ${isolated(written(slot.name))}`);
       only.dataset.entry = `only-${place}`;
       only.addEventListener('click', () => {
         state.hidden = new Set(alone ? [] : entries.map(([, other]) => other).filter((other) => other !== place));
@@ -238,7 +240,7 @@ function showPoint() {
   if (point < 0) return;
   element('card-id').textContent = idOf(point);
   const label = labelOf(point);
-  element('card-label').textContent = label ?? '';
+  element('card-label').textContent = label === null ? '' : written(label);
   element('card-label-name').hidden = label === null;
   element('card-label').hidden = label === null;
   const around = neighborsOf(point);
@@ -272,7 +274,7 @@ function showTooltip(at) {
   tooltip.hidden = hovered < 0;
   if (hovered < 0) return;
   const label = labelOf(hovered);
-  const lines = [['id', idOf(hovered)], ...(label === null ? [] : [['label', label]])].map(([name, text]) =>
+  const lines = [['id', idOf(hovered)], ...(label === null ? [] : [['label', written(label)]])].map(([name, text]) =>
     make('div', {}, [`${name} `, make('bdi', { textContent: text })]),
   );
   const value = valueOf(hovered);

@@ -1,10 +1,13 @@
 // What can be taken away: ids, pictures, a configuration.
 
-function download(blob, name) {
+// What a spreadsheet would take for a formula; a number is none.
+const FORMULA = /^(?:[=@\t\r]|[+-](?!\d+(?:[.,]\d+)?(?:e[+-]?\d+)?$))/i;
+
+function download(blob, name, remark = '') {
   const link = make('a', { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-  say(`Saved ${name}.`);
+  say(`Saved ${name}.${remark}`);
 }
 
 // RFC 4180; in the data's row order.
@@ -14,8 +17,15 @@ function saveIds() {
   for (let point = 0; point < count; point += 1) if (selected[point] && states[point] === SHOWN) chosen.push(point);
   chosen.sort((a, b) => rowNumbers[a] - rowNumbers[b]);
   const fields = (point) => (header.label ? [idOf(point), hasLabel(point) ? labelOf(point) : ''] : [idOf(point)]);
-  const lines = [header.label ? 'id,label' : 'id', ...chosen.map((point) => fields(point).map(quoted).join(','))];
-  download(new Blob([`${lines.join('\r\n')}\r\n`], { type: 'text/csv' }), `${header.dataset}-selected.csv`);
+  const rows = chosen.map(fields);
+  const lines = [header.label ? 'id,label' : 'id', ...rows.map((row) => row.map(quoted).join(','))];
+  const formulas = rows.flat().filter((text) => FORMULA.test(text)).length;
+  const begin = formulas === 1 ? 'value begins like a formula' : 'values begin like formulas';
+  download(
+    new Blob([`${lines.join('\r\n')}\r\n`], { type: 'text/csv' }),
+    `${header.dataset}-selected.csv`,
+    formulas ? ` ${whole(formulas)} ${begin}: import the columns as text.` : '',
+  );
 }
 
 function stamp(context, cell, view, pixels, x, y, small) {
@@ -58,7 +68,7 @@ function writeLegend(context, x, y, width) {
   let [left, line] = [0, 0];
   slots.forEach((slot, place) => {
     if (!slot.size || state.hidden.has(place) || state.colour !== 'label') return;
-    const text = isolated(slot.name.length > 40 ? `${slot.name.slice(0, 39)}…` : slot.name || '(blank)');
+    const text = isolated(slot.name.length > 40 ? `${slot.name.slice(0, 39)}…` : written(slot.name));
     const needed = context.measureText(text).width + 60;
     if (left && left + needed > width) [left, line] = [0, line + 1];
     if (y !== null) {

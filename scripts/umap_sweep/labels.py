@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,6 +46,38 @@ def are_categories(labels: pa.Array, kind: str) -> bool:
 def as_numbers(labels: pa.Array) -> np.ndarray:
     """Return numeric labels as float64, NaN where there is none."""
     return store.numbers(labels.cast(pa.float64(), safe=False))
+
+
+def scale_ends(values: np.ndarray) -> tuple[float, float]:
+    """Return the two ends of a scale of colours that outliers do not stretch.
+
+    An end is the extreme value, unless that lies farther from the 1st to 99th percentile than half their distance.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n,)
+        Those that are not finite do not count.
+
+    Returns
+    -------
+    low, high : float
+        The first is less than the second; 0 and 1 where no value is finite.
+    """
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return 0.0, 1.0
+    low, first, last, high = np.percentile(finite, [0, 1, 99, 100])
+    far = (last - first) / 2 or math.inf
+    low, high = (first if first - low > far else low), (last if high - last > far else high)
+    return (float(low), float(high)) if low < high else (float(low) - 0.5, float(high) + 0.5)
+
+
+def natural_order(category: Any) -> Any:
+    """Return a sort key that puts `cluster 2` before `cluster 10`."""
+    if not isinstance(category, str):
+        return category
+    parts = re.split(r"(\d{1,18})", category)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def encode(labels: pa.Array) -> pa.DictionaryArray:

@@ -7,12 +7,30 @@ hold every one against scikit-learn or SciPy, value by value.
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.spatial import cKDTree, procrustes
-from scipy.spatial.distance import cdist
+import itertools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-# Points for which counts are made at one time, so that memory does not grow with the number of rows.
-BLOCK_ROWS = 65536
+import numpy as np
+
+if TYPE_CHECKING:  # What only draws shall not wait for SciPy.
+    from scipy.spatial import cKDTree
+
+# Columns of the metrics' table: what figures and atlas call them, and what each looks at.
+TITLES = {
+    "recall_15": ("Recall at 15", "nearest neighbours kept"),
+    "recall_50": ("Recall at 50", "nearest neighbours kept"),
+    "recall_150": ("Recall at 150", "nearest neighbours kept"),
+    "trustworthiness": ("Trustworthiness", "no false neighbours, 15"),
+    "continuity": ("Continuity", "no neighbours torn apart, 15"),
+    "label_accuracy": ("Label accuracy", "of the 15 nearest points' majority"),
+    "triplet_accuracy": ("Triplet accuracy", "order of distances, 0.5 is chance"),
+    "distance_correlation": ("Distance correlation", "Spearman's, all distances"),
+    "silhouette": ("Silhouette of labels", "rewards a small min_dist"),
+    "disconnected": ("Disconnected", "share of rows without a place"),
+    "layout_seconds": ("Seconds", "of the layout's job, as measured"),
+    "layout_memory_mb": ("Memory, MiB", "of the layout's job, as measured"),
+}
 
 
 def others(neighbors: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
@@ -31,10 +49,9 @@ def others(neighbors: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
     -------
     ndarray of int32, shape (m, k)
     """
-    itself = neighbors == rows[:, None]
-    # Moves nothing but the point itself, to the end.
-    order = np.argsort(itself, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(neighbors, order, axis=1).astype(np.int32)
+    kept = neighbors != rows[:, None]
+    kept[kept.all(axis=1), -1] = False  # where the point itself is missing, the farthest makes room
+    return neighbors[kept].reshape(len(neighbors), -1)[:, :k].astype(np.int32)
 
 
 def nearest(tree: cKDTree, points: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
@@ -56,7 +73,11 @@ def nearest(tree: cKDTree, points: np.ndarray, rows: np.ndarray, k: int) -> np.n
     ndarray of int32, shape (m, k)
         Places in the tree, nearest first.
     """
-    return others(tree.query(points, k + 1)[1].reshape(len(points), k + 1), rows, k)
+    found = np.empty((len(points), k + 1), dtype=np.int32)
+    # One after the other as they lie in the tree, so that what a query reads is still in the processor's cache.
+    order = np.argsort(np.argsort(tree.indices)[rows])
+    found[order] = tree.query(points[order], k + 1)[1].reshape(len(points), k + 1)
+    return others(found, rows, k)
 
 
 def overlap(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -76,15 +97,18 @@ def overlap(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     ndarray of float64, shape (m,)
         NaN where a point has no neighbour on one of the two sides.
     """
-    share = np.empty(len(left), dtype=np.float64)
-    for start in range(0, len(left), BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
-        there = left[block] >= 0
-        found = sum(
-            (right[block] == left[block, rank, None]).any(axis=1) & there[:, rank] for rank in range(left.shape[1])
-        )
-        with np.errstate(invalid="ignore"):
-            share[block] = found / there.sum(axis=1)
+    there = left >= 0
+    found = np.zeros(len(left), dtype=np.int32)
+    # By ranks, because comparing two long columns is what a processor does fastest.
+    columns = np.ascontiguousarray(right.T)
+    for rank in range(left.shape[1]):
+        one = np.ascontiguousarray(left[:, rank])
+        among = np.zeros(len(left), dtype=bool)
+        for column in columns:
+            among |= column == one
+        found += among & there[:, rank]
+    with np.errstate(invalid="ignore"):
+        share = found / there.sum(axis=1)
     share[(right < 0).all(axis=1)] = np.nan
     return share
 
@@ -110,8 +134,10 @@ def trustworthiness(ranks: np.ndarray, k: int, points: int) -> float:
     -------
     float
         1 - 2 / (m k (2n - 3k - 1)) Σ max(rank - k, 0): 1 where nothing is lost. With m = n it is the value itself, with
-        a random sample of the points an estimate without bias.
+        a random sample of the points an estimate without bias. NaN where m is 0.
     """
+    if not len(ranks):
+        return float("nan")
     penalty = np.maximum(ranks - k, 0).sum()
     return float(1 - 2 / (len(ranks) * k * (2 * points - 3 * k - 1)) * penalty)
 
@@ -207,23 +233,25 @@ def label_accuracy(codes: np.ndarray, neighbors: np.ndarray) -> float:
     codes : ndarray of int, shape (n,)
         Label of each point, in the labels' order; -1 where it has none, which neither votes nor is judged.
     neighbors : ndarray of int, shape (n, k)
-        Row numbers; -1 counts as no neighbour.
+        Row numbers, k at most 255; -1 counts as no neighbour.
 
     Returns
     -------
     float
         NaN where no point with neighbours has a label.
     """
-    right = judged = 0
-    for start in range(0, len(codes), BLOCK_ROWS):
-        own, near = codes[start : start + BLOCK_ROWS], neighbors[start : start + BLOCK_ROWS]
-        labels = np.sort(np.where(near >= 0, codes[near], -1), axis=1)
-        votes = (labels[:, :, None] == labels[:, None, :]).sum(axis=2) * (labels >= 0)
-        winner = np.take_along_axis(labels, votes.argmax(axis=1)[:, None], axis=1)[:, 0]
-        counted = (own >= 0) & (near >= 0).any(axis=1)
-        right += int((winner == own)[counted].sum())
-        judged += int(counted.sum())
-    return right / judged if judged else float("nan")
+    near = np.ascontiguousarray(neighbors.T)
+    labels = np.where(near >= 0, codes[near], -1)
+    votes = np.ones(labels.shape, dtype=np.uint8)
+    for one, other in itertools.combinations(range(len(labels)), 2):
+        alike = labels[one] == labels[other]
+        votes[one] += alike
+        votes[other] += alike
+    votes[labels < 0] = 0
+    leading = (votes == votes.max(axis=0)) & (labels >= 0)
+    winner = np.where(leading, labels, np.iinfo(labels.dtype).max).min(axis=0)
+    counted = (codes >= 0) & (near >= 0).any(axis=0)
+    return float((winner == codes)[counted].mean()) if counted.any() else float("nan")
 
 
 def silhouette(points: np.ndarray, codes: np.ndarray) -> float:
@@ -243,6 +271,8 @@ def silhouette(points: np.ndarray, codes: np.ndarray) -> float:
     float
         A point alone with its label counts as 0. NaN with fewer than two labels, or none that two points share.
     """
+    from scipy.spatial.distance import cdist
+
     labelled = np.flatnonzero(codes >= 0)
     order = labelled[np.argsort(codes[labelled], kind="stable")]
     present, starts, sizes = np.unique(codes[order], return_index=True, return_counts=True)
@@ -276,8 +306,43 @@ def disparity(left: np.ndarray, right: np.ndarray) -> float:
         the same picture, near 1 for unrelated ones. It is about the arrangement of the whole. NaN for fewer than two
         distinct points.
     """
+    from scipy.spatial import procrustes
+
     both = np.isfinite(left).all(axis=1) & np.isfinite(right).all(axis=1)
     left, right = left[both].astype(np.float64), right[both].astype(np.float64)
     if len(left) < 2 or not (np.ptp(left, axis=0).any() and np.ptp(right, axis=0).any()):
         return float("nan")
     return float(procrustes(left, right)[2])
+
+
+def middle_cell(keys: Iterable[tuple[int, float]]) -> tuple[int, float]:
+    """Return the cell in the middle of a grid, by n_neighbors and min_dist; of its cells, where it has a hole there."""
+    keys = sorted(keys)
+    rows, columns = (sorted({key[axis] for key in keys}) for axis in (0, 1))
+    middle = rows[(len(rows) - 1) // 2], columns[(len(columns) - 1) // 2]
+    return middle if middle in keys else keys[(len(keys) - 1) // 2]
+
+
+def align(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
+    """Rotate and reflect an embedding so that it lies like another one of the same points (Schönemann, 1966).
+
+    Orthogonal Procrustes without scaling: which way up UMAP lays out its points means nothing, and hides what does.
+    Distances are not changed.
+
+    Parameters
+    ----------
+    points, onto : ndarray of float, shape (n, d)
+        NaN for a point without a place; only points with a place in both count.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, d)
+        Around the origin; as it was where no point has a place in both.
+    """
+    both = np.isfinite(points).all(axis=1) & np.isfinite(onto).all(axis=1)
+    if not both.any():
+        return points.astype(np.float64)
+    here, there = (side.astype(np.float64) - side[both].mean(axis=0, dtype=np.float64) for side in (points, onto))
+    # Summed by numpy alone: how BLAS sums depends on the number of threads.
+    left, _, right = np.linalg.svd(np.einsum("ni,nj->ij", here[both], there[both]))
+    return np.einsum("ni,ij->nj", here, left @ right)

@@ -24,7 +24,13 @@ rule judge_claims:
         first="results/{dataset}/claims/first.parquet",
         again="results/{dataset}/claims/again.parquet",
     output:
-        "results/{dataset}/claims.parquet",
+        parquet="results/{dataset}/claims.parquet",
+        csv=report(
+            "results/{dataset}/claims.csv",
+            caption="../report/claims_table.rst",
+            category="Reproducibility",
+            labels={"table": "claims", "dataset": "{dataset}"},
+        ),
     log:
         "results/{dataset}/logs/judge_claims.log",
     benchmark:

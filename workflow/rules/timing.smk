@@ -26,7 +26,13 @@ rule join_timing:
     input:
         timing_arms,
     output:
-        "results/{dataset}/timing.parquet",
+        parquet="results/{dataset}/timing.parquet",
+        csv=report(
+            "results/{dataset}/timing.csv",
+            caption="../report/timing_table.rst",
+            category="Speed",
+            labels={"table": "timing", "dataset": "{dataset}"},
+        ),
     log:
         "results/{dataset}/logs/join_timing.log",
     benchmark:
@@ -44,7 +50,12 @@ rule plot_timing:
     input:
         "results/{dataset}/timing.parquet",
     output:
-        png="results/{dataset}/plots/timing.png",
+        png=report(
+            "results/{dataset}/plots/timing.png",
+            caption="../report/timing.rst",
+            category="Speed",
+            labels={"figure": "timing", "dataset": "{dataset}"},
+        ),
         vector=f"results/{{dataset}}/plots/timing.{SETTINGS['plot']['vector_format']}",
     log:
         "results/{dataset}/logs/plots/timing.log",
