@@ -28,15 +28,15 @@ HEAD = """# What memory (bytes) and time (seconds) of each rule's jobs grow with
 # What the memory of each script's jobs grows with beside a constant; their time grows with the same. A pixel, a row of
 # a table of cells and the like do not count.
 TERMS = {
-    "knn": ["rows × dimensions", "rows × n_neighbors", "rows²"],
-    "graph": ["rows × n_neighbors"],
+    "knn": ["rows × dimensions", "rows × n_neighbors", "candidates²", "rows²"],
+    "graph": ["rows × n_neighbors", "rows × √rows"],
     "initial_layout": ["rows"],
     "embedding": ["rows", "edges"],
     "sweep": ["rows"],
     "manifest": [],
     "plot_grid": ["points"],
-    "high_dimensional": ["rows × dimensions", "rows × compared"],
-    "cell_metrics": ["rows", "rows × ranked"],
+    "high_dimensional": ["rows × dimensions", "rows × compared", "compared²"],
+    "cell_metrics": ["rows", "rows × ranked", "compared²"],
     "metrics": [],
     "neighboring_cells": ["points"],
     "seed_pairs": ["points"],
@@ -46,7 +46,7 @@ TERMS = {
     "plot_changes": [],
     "plot_stability": [],
     "plot_instability": ["points"],
-    "atlas": ["rows × dimensions", "points"],
+    "atlas": ["rows", "points"],
 }
 
 

@@ -252,6 +252,6 @@ if "snakemake" in globals():
             snakemake.params.dataset,
             snakemake.params.source,
             snakemake.input[0] if snakemake.input else None,
-            snakemake.params.get("download", Path(snakemake.output[0]).with_name("download")),
+            getattr(snakemake.params, "download", Path(snakemake.output[0]).with_name("download")),
             snakemake.output[0],
         )

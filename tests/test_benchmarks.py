@@ -63,7 +63,7 @@ def measured_jobs() -> pd.DataFrame:
         pairs = at["rows"] ** 2 if at["rows"] < 4096 else 0
         values = size.rows * size.dimensions * 8 + size.rows * size.neighbors * 24 + pairs * 16
         rows.append({**at, "job": "knn", "peak_memory_mb": 100 + values / 2**20, "seconds": 7.0})
-        values = size.rows * size.neighbors * 60
+        values = size.rows * size.neighbors * 60 + size.rows**1.5 * 8
         rows.append({**at, "job": "graph", "peak_memory_mb": 50 + values / 2**20, "seconds": 1 + values / 1e6})
     return pd.DataFrame(rows)
 
@@ -72,8 +72,10 @@ def test_the_weights_of_memory_and_time_are_found():
     found = jobs.weights(measured_jobs())
     expected = {"constant": 100 * 2**20, "rows × dimensions": 8, "rows × n_neighbors": 24, "rows²": 16}
     assert found["knn"]["memory"] == pytest.approx(expected, rel=0.01)
-    assert found["graph"]["memory"] == pytest.approx({"constant": 50 * 2**20, "rows × n_neighbors": 60}, rel=0.01)
-    assert found["graph"]["seconds"] == pytest.approx({"constant": 1, "rows × n_neighbors": 60e-6}, rel=0.01)
+    expected = {"constant": 50 * 2**20, "rows × n_neighbors": 60, "rows × √rows": 8}
+    assert found["graph"]["memory"] == pytest.approx(expected, rel=0.01)
+    expected = {"constant": 1, "rows × n_neighbors": 60e-6, "rows × √rows": 8e-6}
+    assert found["graph"]["seconds"] == pytest.approx(expected, rel=0.01)
 
 
 def test_jobs_are_told_by_their_scripts(tmp_path):

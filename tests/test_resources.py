@@ -32,10 +32,10 @@ def test_every_job_declares_memory_and_time_once_its_input_is_there(tmp_path):
         "knn": {"n_neighbors": 20},
         "grid": {"n_neighbors": [5, 20], "min_dist": [0.1], "seed": [1, 2]},
     }
-    before = snakemake(tmp_path, "--dry-run", "--quiet", "none", config=config)
+    before = snakemake(tmp_path, "--dry-run", "--quiet", "host", config=config)
     assert declared(before.output, "knn") == [("<TBD>", "<TBD>")]
     assert snakemake(tmp_path, config=config).code == 0
-    every = snakemake(tmp_path, "--dry-run", "--quiet", "none", "--forceall", config=config)
+    every = snakemake(tmp_path, "--dry-run", "--quiet", "host", "--forceall", config=config)
     assert every.code == 0, every.output
     rules = set(every.jobs) - {"all"}
     assert {"fetch", "knn", "graph", "initial_layout", "embedding", "cell_metrics", "seed_pairs", "atlas"} <= rules

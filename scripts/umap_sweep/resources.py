@@ -17,6 +17,9 @@ WEIGHTS = Path(__file__).parents[2] / "workflow" / "resources.yaml"
 # umap-learn compares all pairs below this many rows, and approximates from here on.
 SMALL_DATA = 4096
 
+# NN-descent compares the candidates of so many rows at a time with each other, at most so many of each.
+BLOCK_ROWS, MOST_CANDIDATES = 16384, 60
+
 # Neighbours that the metrics look at, as far as the k-NN reaches: 150, and the row itself.
 RANKED = 151
 
@@ -28,6 +31,9 @@ LEAST_MINUTES = 10
 
 # On a cluster a job's own process runs within two of Snakemake's, 180 MB each, and a scheduler counts all three.
 SNAKEMAKE_MB = 400
+
+# What a k-NN job takes at least where NN-descent is not compiled yet.
+COMPILER_MB = 800
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,13 @@ class Size:
             "rows × dimensions": self.rows * self.dimensions,
             "rows × n_neighbors": self.rows * self.neighbors,
             "rows × ranked": self.rows * min(self.neighbors, RANKED),
+            "rows × √rows": self.rows**1.5,  # what ARPACK works in
             "rows²": self.rows**2 if self.rows < SMALL_DATA else 0,
             "edges": self.edges,
             "points": self.points,
             "rows × compared": self.rows * self.compared,
+            "compared²": self.compared**2,
+            "candidates²": min(self.rows, BLOCK_ROWS) * min(self.neighbors, MOST_CANDIDATES) ** 2,
         }
 
 
@@ -101,7 +110,8 @@ def seconds(job: str, size: Size) -> float:
 
 def asked_memory_mb(job: str, size: Size, attempt: int) -> int:
     """Return the memory (MB) to ask a scheduler for; twice as much each time that a job is tried again."""
-    return (SNAKEMAKE_MB + math.ceil(MEMORY_MARGIN * memory(job, size) / 1e6)) * 2 ** (attempt - 1)
+    own = max(math.ceil(MEMORY_MARGIN * memory(job, size) / 1e6), COMPILER_MB if job == "knn" else 0)
+    return (SNAKEMAKE_MB + own) * 2 ** (attempt - 1)
 
 
 def asked_minutes(job: str, size: Size, attempt: int) -> int:
