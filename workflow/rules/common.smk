@@ -4,7 +4,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from pyarrow import parquet
+from pyarrow import ArrowException, parquet
 from snakemake.utils import Paramspace
 
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "scripts"
@@ -269,7 +269,10 @@ WIDEST = {name: int(CELLS.dataframe[name].max()) for name in ("n_neighbors", "kn
 @cache
 def stored_size(path, changed):
     """Rows of a stored table as it was at that time, and the dimensions of the data where it is the data set."""
-    metadata = parquet.read_metadata(path)
+    try:
+        metadata = parquet.read_metadata(path)
+    except (ArrowException, OSError):
+        return 0, 0  # the job itself says what is wrong with the file
     schema = metadata.schema.to_arrow_schema()
     return metadata.num_rows, schema.field("features").type.list_size if "features" in schema.names else 0
 
