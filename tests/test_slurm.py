@@ -60,7 +60,8 @@ def test_default_sweep_in_arrays_with_jobs_out_of_memory(tmp_path, cluster):
     assert run.code == 0, run.output
     assert run.jobs["knn"] == 1 and run.jobs["graph"] == 4 and run.jobs["embedding"] == 16
     ended = {rule: ended_for_memory(there, rule) for rule in run.jobs}
-    assert ended.pop("initial_layout") == run.output.count("Trying to restart job") == 4
+    # Slurm looks at memory once a second, and a short job may end between two looks.
+    assert 1 <= ended.pop("initial_layout") == run.output.count("Trying to restart job") <= 4
     assert not any(ended.values())
     assert 4 in submissions(run)
     assert snakemake(here, target).code == 0
