@@ -46,7 +46,7 @@ TERMS = {
     "plot_changes": [],
     "plot_stability": [],
     "plot_instability": ["points"],
-    "atlas": ["rows", "points"],
+    "atlas": ["rows", "rows × dimensions", "points"],
 }
 
 
