@@ -23,8 +23,9 @@ BLOCK_ROWS, MOST_CANDIDATES = 16384, 60
 # Neighbours that the metrics look at, as far as the k-NN reaches: 150, and the row itself.
 RANKED = 151
 
-# How much is asked for, as a multiple of what is predicted. No job was seen to exceed its prediction by a quarter; of
-# time there is more room, because other machines are slower, and a job that runs out of it has worked in vain.
+# How much is asked for, as a multiple of what is predicted. No job was seen to exceed its prediction by a quarter, but
+# for figures of many panels. Of time there is more room, because other machines are slower, and a job that runs out of
+# it has worked in vain.
 MEMORY_MARGIN = 1.25
 TIME_MARGIN = 6
 LEAST_MINUTES = 10
