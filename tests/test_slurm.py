@@ -50,7 +50,7 @@ def ended_for_memory(folder, rule) -> int:
 
 
 def test_default_sweep_in_arrays_with_jobs_out_of_memory(tmp_path, cluster):
-    """The initial layouts get too little memory at first: Slurm ends them, and their second attempts succeed."""
+    """The initial layouts get too little memory at first: Slurm ends them, and a later attempt succeeds."""
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here, there):
         folder.mkdir()
@@ -60,8 +60,9 @@ def test_default_sweep_in_arrays_with_jobs_out_of_memory(tmp_path, cluster):
     assert run.code == 0, run.output
     assert run.jobs["knn"] == 1 and run.jobs["graph"] == 4 and run.jobs["embedding"] == 16
     ended = {rule: ended_for_memory(there, rule) for rule in run.jobs}
-    # Slurm looks at memory once a second, and a short job may end between two looks.
-    assert 1 <= ended.pop("initial_layout") == run.output.count("Trying to restart job") <= 4
+    # Slurm looks at memory once a second, and a short job may end between two looks. A job that is tried again in one
+    # array with others that are not is given what these ask for, and may be ended once more.
+    assert 1 <= ended.pop("initial_layout") == run.output.count("Trying to restart job")
     assert not any(ended.values())
     assert 4 in submissions(run)
     assert snakemake(here, target).code == 0
