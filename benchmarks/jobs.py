@@ -19,7 +19,7 @@ import synthetic
 import timing_arm
 import yaml
 from scipy.optimize import nnls
-from umap_sweep import configuration, job, resources, store, watching
+from umap_sweep import configuration, job, measures, resources, store, watching
 
 HEAD = """# What memory (bytes) and time (seconds) of each rule's jobs grow with, for scripts/umap_sweep/resources.py.
 # Fitted by benchmarks/jobs.py to benchmarks/measured/{name}/jobs.tsv; do not edit.
@@ -36,7 +36,7 @@ TERMS = {
     "manifest": [],
     "plot_grid": ["points"],
     "high_dimensional": ["rows × dimensions", "rows × compared", "compared²"],
-    "cell_metrics": ["rows", "rows × ranked", "compared²"],
+    "cell_metrics": ["rows", "rows × ranked", "compared²", "points"],
     "metrics": [],
     "neighboring_cells": ["points"],
     "seed_pairs": ["points"],
@@ -54,15 +54,15 @@ def sizes(script: str, at: Mapping[str, int]) -> resources.Size:
     """Return the size that a rule of the pipeline sees at one measured point."""
     metrics = configuration.schema()["properties"]["metrics"]["properties"]
     rows = at["rows"]
-    # A job compares the seeds of one min_dist, or reads all cells.
-    cells = at["seeds"] if script == "seed_pairs" else at["cells"]
+    # A job compares the seeds of one min_dist, measures all min_dist of one seed, or reads all cells.
+    cells = {"seed_pairs": at["seeds"], "cell_metrics": at["cells"] // at["seeds"]}.get(script, at["cells"])
     return resources.Size(
         rows=rows,
         dimensions=at["dimensions"],
         neighbors=at["n_neighbors"],
         edges=at["edges"],
         points=rows * cells,
-        compared=rows if rows <= metrics["full_up_to"]["default"] else metrics["sample"]["default"],
+        compared=measures.compared_rows(rows, metrics["full_up_to"]["default"], metrics["sample"]["default"]),
     )
 
 
@@ -105,8 +105,7 @@ def seen(path: Path, at: Mapping[str, int]) -> list[dict[str, float | str]]:
     """Return one row for each script of the pipeline that was watched: `job`, `peak_memory_mb` and `seconds`."""
     largest: dict[str, dict[str, float]] = {}
     for line in watching.read(path):
-        # Snakemake calls a job's script tmp1234.graph.py.
-        script = line["script"].removesuffix(".py").rpartition(".")[2]
+        script = line["script"].removesuffix(".py")
         if script in TERMS and "peak_memory_mb" in line:
             found = largest.setdefault(script, {"peak_memory_mb": 0.0, "seconds": 0.0})
             for name in found:

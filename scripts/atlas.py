@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from sweep import column_of
 from umap_sweep import job, measures, store
 from umap_sweep import labels as label_kinds
 from umap_sweep.errors import InputError
@@ -300,8 +301,10 @@ def collect(
         `plot.label_kind`.
     metrics : path, optional
         One row a cell.
-    recall, instability : sequence of path, optional
-        Tables with a column `recall` or `instability`, in the data's row order; their folders name the cell.
+    recall : sequence of path, optional
+        One for each cell, tables in the data's row order with a column that `sweep.column_of` names.
+    instability : sequence of path, optional
+        Tables with a column `instability`, in the data's row order; their folders name the cell.
 
     Raises
     ------
@@ -373,9 +376,9 @@ def collect(
         if [cell["knn_seed"], cell["seed"]] == first
     }
     reference, dimensions = _points(drawn[measures.middle_cell(drawn)], n_rows, rows)
-    compared = files_of(recall, cells), files_of(instability, cells)
+    recall_files = recall or [None] * len(cells)
     for path, cell, values, recall_file, instability_file in zip(
-        embeddings, cells, metric_values, *compared, strict=True
+        embeddings, cells, metric_values, recall_files, files_of(instability, cells), strict=True
     ):
         points, _ = _points(path, n_rows, rows)
         if dimensions > 1:
@@ -388,12 +391,13 @@ def collect(
             "configuration": configuration_of(cell, shared),
         }
         if recall_file is not None:
-            shares = store.numbers(_table(recall_file, n_rows, ["recall"])["recall"])[rows]
+            shares = store.numbers(_table(recall_file, n_rows, [column_of(cell)])[column_of(cell)])[rows]
             entry["recall"] = payload.add(levels(shares, 0, 1))
         if instability_file is not None:
             entry["instability"] = places[instability_file]
         header["cells"].append(entry)
     header["dimensions"] = dimensions
+    header["imported"] = shared["knn"]["method"] == "imported"
     return header, payload
 
 

@@ -1,4 +1,4 @@
-"""Measure one cell: how well its embedding keeps near and far, and what it makes of the labels."""
+"""Measure the cells of one row of the grid: how well they keep near and far, and what they make of the labels."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from high_dimensional import rank_step
 from scipy.spatial import cKDTree
-from sweep import KEY_COLUMNS
+from sweep import KEY_COLUMNS, column_of
 from umap_sweep import job, labels, measures, store
 
 NEIGHBORS = 15
@@ -223,7 +223,7 @@ def columns_of(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def compute(
-    embedding: str | Path,
+    embeddings: Sequence[str | Path],
     knn: str | Path,
     sample: str | Path,
     ranks: str | Path,
@@ -233,63 +233,72 @@ def compute(
     neighbors_out: str | Path,
     metrics_out: str | Path,
     label_kind: str,
-    key: dict[str, Any],
+    keys: Sequence[dict[str, Any]],
 ) -> None:
-    """Measure a stored embedding.
+    """Measure stored embeddings of one k-NN, n_neighbors and seed, one after the other.
 
     Parameters
     ----------
-    embedding, knn : path
+    embeddings : sequence of path
+    knn : path
     sample, ranks, pairs, triplets : path
         From `scripts/high_dimensional.py`.
     points_out : path
-        Receives `recall` (float32), one row a data row, in their order.
+        Receives the recall of each point (float32), one row a data row, in their order, and a column a cell, which
+        `sweep.column_of` names.
     neighbors_out : path
-        Receives `neighbors` (lists of int32): the 15 nearest points of each row in the embedding, -1 where it has no
-        coordinates.
+        Receives, in columns that are named alike, lists of int32: the 15 nearest points of each row in the embedding,
+        -1 where it has no coordinates.
     metrics_out : path
-        Receives the key columns of the tidy table and the columns `NUMBERS`, one row.
+        Receives the key columns of the tidy table and the columns `NUMBERS`, one row a cell.
     label_kind : str
         The configuration's `plot.label_kind`.
-    key : mapping
-        Of the cell.
+    keys : sequence of mapping
+        Of the cells, which differ in their min_dist alone.
     """
-    table = store.read(embedding)
     sampled = store.read(sample)
-    exact = store.from_lists(sampled.column("neighbors"))
-    cell = Cell(store.matrix(table, "umap_"), store.numbers(sampled.column("row")), exact)
-    width = min(NEIGHBORS, key["knn_k"] - 1)
+    rows, exact = store.numbers(sampled.column("row")), store.from_lists(sampled.column("neighbors"))
+    width = min(NEIGHBORS, keys[0]["knn_k"] - 1)
     stored = store.matrix(store.read(knn, [f"index_{rank}" for rank in range(width + 1)]), "index_")
-    codes = None
-    if "label" in table.column_names:
-        given = table.column("label").combine_chunks()
-        codes = labels.category_codes(given) if labels.are_categories(given, label_kind) else None
-    neighbors = cell.neighbors()
-    recall = cell.recall_of_points(neighbors, stored)
-    numbers = measure(
-        cell, neighbors, store.read_binary_rows(ranks, "ranks", "<u2"), columns_of(pairs), columns_of(triplets), codes
-    )
-    if width == NEIGHBORS and np.isfinite(recall).any():
-        numbers |= {"recall_15": float(np.nanmean(recall)), "recall_15_rows": int(np.isfinite(recall).sum())}
-    row = {name: pa.array([key[name]], kind) for name, kind in KEY_COLUMNS.items()}
-    row |= {name: pa.array([numbers.get(name)], kind) for name, kind in NUMBERS.items()}
-    inputs = {name: store.read_record(path)["fingerprint"] for name, path in (("embedding", embedding), ("knn", knn))}
-    inputs["high_dimensional"] = store.read_record(sample)["fingerprint"]
+    far = columns_of(pairs), columns_of(triplets)
+    points, nearest, measured = {}, {}, []
+    for path, key in zip(embeddings, keys, strict=True):
+        table = store.read(path)
+        cell = Cell(store.matrix(table, "umap_"), rows, exact)
+        codes = None
+        if "label" in table.column_names:
+            given = table.column("label").combine_chunks()
+            codes = labels.category_codes(given) if labels.are_categories(given, label_kind) else None
+        neighbors = cell.neighbors()
+        recall = cell.recall_of_points(neighbors, stored)
+        numbers = measure(cell, neighbors, store.read_binary_rows(ranks, "ranks", "<u2"), *far, codes)
+        if width == NEIGHBORS and np.isfinite(recall).any():
+            numbers |= {"recall_15": float(np.nanmean(recall)), "recall_15_rows": int(np.isfinite(recall).sum())}
+        measured.append(key | numbers)
+        points[column_of(key)] = recall.astype(np.float32)
+        nearest[column_of(key)] = store.lists(neighbors)
+    columns = KEY_COLUMNS | NUMBERS
     outputs = {
-        points_out: pa.table({"recall": recall.astype(np.float32)}),
-        neighbors_out: pa.table({"neighbors": store.lists(neighbors)}),
-        metrics_out: pa.table(row),
+        points_out: pa.table(points),
+        neighbors_out: pa.table(nearest),
+        metrics_out: pa.table(
+            {name: pa.array([row.get(name) for row in measured], kind) for name, kind in columns.items()}
+        ),
     }
+    files = {column_of(key): path for path, key in zip(embeddings, keys, strict=True)}
+    files |= {"knn": knn, "high_dimensional": sample}
+    inputs = {name: store.read_record(path)["fingerprint"] for name, path in files.items()}
+    shared = {name: value for name, value in keys[0].items() if name != "min_dist"}
     for out, result in outputs.items():
-        store.write(out, result, store.make_record("metrics", key, store.fingerprint(result), inputs))
+        store.write(out, result, store.make_record("metrics", shared, store.fingerprint(result), inputs))
 
 
 if "snakemake" in globals():
     snakemake = globals()["snakemake"]
     with job.running(snakemake.log[0]):
         compute(
-            *(snakemake.input[name] for name in ("embedding", "knn", "sample", "ranks", "pairs", "triplets")),
+            *(snakemake.input[name] for name in ("embeddings", "knn", "sample", "ranks", "pairs", "triplets")),
             *(snakemake.output[name] for name in ("points", "neighbors", "metrics")),
             label_kind=snakemake.params.label_kind,
-            key=snakemake.params.key,
+            keys=snakemake.params.cell_keys,
         )

@@ -43,9 +43,10 @@ def choose_rows(n_rows: int, full_up_to: int, sample: int, seed: int) -> np.ndar
     -------
     ndarray of int32
     """
-    if n_rows <= full_up_to or n_rows <= sample:
+    count = measures.compared_rows(n_rows, full_up_to, sample)
+    if count == n_rows:
         return np.arange(n_rows, dtype=np.int32)
-    return np.sort(np.random.default_rng(seed).choice(n_rows, sample, replace=False)).astype(np.int32)
+    return np.sort(np.random.default_rng(seed).choice(n_rows, count, replace=False)).astype(np.int32)
 
 
 def distances_from(

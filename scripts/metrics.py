@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sweep import check_key
 from umap_sweep import job, store
+from umap_sweep.errors import InputError
 
 # Measured while the layout ran, and so the only columns that another run does not repeat.
 MEASURED = {"s": "layout_seconds", "max_rss": "layout_memory_mb"}
@@ -50,7 +52,7 @@ def join(
     Parameters
     ----------
     metrics : sequence of path
-        From `scripts/cell_metrics.py`.
+        From `scripts/cell_metrics.py`, one for each cell; cells that differ in min_dist alone share theirs.
     benchmarks : sequence of path
         Of the jobs that made these cells' embeddings.
     keys : sequence of mapping
@@ -65,10 +67,18 @@ def join(
     InputError
         Where stored metrics are not of the cell that their path and the configuration say.
     """
+    tables = {path: store.read(path).replace_schema_metadata(None) for path in metrics}
+    inputs = {str(path): store.read_record(path)["fingerprint"] for path in tables}
+    rows = []
     for path, key in zip(metrics, keys, strict=True):
-        check_key(path, key)
-    table = pa.concat_tables([store.read(path).replace_schema_metadata(None) for path in metrics])
-    inputs = {str(path): store.read_record(path)["fingerprint"] for path in metrics}
+        check_key(path, {name: value for name, value in key.items() if name != "min_dist"})
+        row = tables[path].filter(pc.field("min_dist") == key["min_dist"])
+        if row.num_rows != 1:
+            raise InputError(
+                f"{path} has {row.num_rows} rows of min_dist {key['min_dist']}, and not one. Delete it and run again."
+            )
+        rows.append(row)
+    table = pa.concat_tables(rows)
     record = store.make_record("metrics_table", {}, store.fingerprint(table), inputs)
     costs = [cost(path) for path in benchmarks]
     for column in MEASURED.values():

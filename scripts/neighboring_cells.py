@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from sweep import column_of
 from umap_sweep import job, measures, store
 
 COLUMNS = {
@@ -61,7 +62,7 @@ def compute(
     ----------
     embeddings : sequence of path
     neighbors : sequence of path
-        Of the same cells, from `scripts/cell_metrics.py`.
+        Of the same cells, from `scripts/cell_metrics.py`; cells that differ in min_dist alone share theirs.
     keys : sequence of mapping
     out : path
         Receives one row a pair of cells, the columns `COLUMNS`. `neighbor_overlap` is the mean share of a point's 15
@@ -70,7 +71,10 @@ def compute(
         Receives the same as CSV.
     """
     coordinates = [store.matrix(store.read(path), "umap_") for path in embeddings]
-    near = [store.from_lists(store.read(path).column("neighbors")) for path in neighbors]
+    near = [
+        store.from_lists(store.read(path, [column_of(key)]).column(0))
+        for path, key in zip(neighbors, keys, strict=True)
+    ]
     rows = []
     for along, first, second in next_cells(keys):
         shared = {name: keys[first][name] for name in ("n_neighbors", "min_dist", "knn_k", "knn_seed", "seed")}

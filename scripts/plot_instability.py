@@ -49,6 +49,7 @@ def plot_instability(
     dataset: str,
     knn_seed: int,
     seed: int,
+    method: str,
 ) -> None:
     """Draw the cells of one k-NN seed and one UMAP seed that other seeds were tried for.
 
@@ -67,6 +68,8 @@ def plot_instability(
         Named in the title.
     knn_seed, seed : int
         Whose embeddings are drawn.
+    method : str
+        Of the k-NN. The seed of an imported one is not known.
     """
     embeddings = read_embeddings(sweep, knn_seed, seed)
     read = [store.numbers(store.read(path).column("instability")) for path in points]
@@ -76,7 +79,7 @@ def plot_instability(
     colouring, codes = colour_shares({key: shares[key] for key in cells})
     facts = [
         f"{len(colouring.codes):,} rows",
-        f"drawn: k-NN seed {knn_seed}, UMAP seed {seed}",
+        f"drawn: {'imported k-NN' if method == 'imported' else f'k-NN seed {knn_seed}'}, UMAP seed {seed}",
         "mean over all pairs of UMAP seeds",
     ]
     with matplotlib.rc_context():
@@ -102,4 +105,5 @@ if "snakemake" in globals():
             snakemake.params.dataset,
             snakemake.params.knn_seed,
             snakemake.params.seed,
+            snakemake.params.method,
         )

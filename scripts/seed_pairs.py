@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from sweep import column_of
 from umap_sweep import job, measures, store
 
 COLUMNS = {
@@ -83,7 +84,7 @@ def compute(
     ----------
     embeddings : sequence of path
     neighbors : sequence of path
-        Of the same cells, from `scripts/cell_metrics.py`.
+        Of the same cells, from `scripts/cell_metrics.py`; cells that differ in min_dist alone share theirs.
     keys : sequence of mapping
     points_out : path
         Receives `instability` (float32), one row a data row, in their order.
@@ -92,7 +93,10 @@ def compute(
     """
     pairs, instability = compare(
         [store.matrix(store.read(path), "umap_") for path in embeddings],
-        [store.from_lists(store.read(path).column("neighbors")) for path in neighbors],
+        [
+            store.from_lists(store.read(path, [column_of(key)]).column(0))
+            for path, key in zip(neighbors, keys, strict=True)
+        ],
         keys,
     )
     tables = {

@@ -63,6 +63,11 @@ def join(embeddings: Sequence[str | Path], keys: Sequence[dict[str, Any]], out: 
                 writer.close()
 
 
+def column_of(key: dict[str, Any]) -> str:
+    """Return the name of a cell's column where a table has one for each min_dist: as its folder is named elsewhere."""
+    return f"min_dist={key['min_dist']}"
+
+
 def check_key(path: str | Path, key: dict[str, Any]) -> None:
     """Raise an `InputError` unless the embedding at `path` carries `key`."""
     stored = store.read_record(path)["key"]

@@ -268,8 +268,7 @@ def seen(path: Path, stages: Mapping[str, Any]) -> tuple[list[Interval], dict[st
     compiling: list[Interval] = []
     peaks: dict[str, float] = {}
     for line in watching.read(path):
-        # Snakemake calls a job's script tmp1234.graph.py.
-        script = ".".join(line["script"].split(".")[-2:])
+        script = line["script"]
         if script not in stages:
             continue
         if "start" in line:

@@ -113,15 +113,25 @@ class Sweep:
             pa.array([None, None, 3.5, None], pa.float64()),
         )
         pq.write_table(table, metrics, write_page_checksum=True)
-        recall = [self.folder / "points" / self.part(cell) / "points.parquet" for cell in CELLS]
-        shared = {name: value for name, value in CELLS[0].items() if name not in ("knn_seed", "seed")}
-        instability = [self.folder / "stability" / self.part(shared) / "points.parquet"]
-        for name, paths in (("recall", recall), ("instability", instability)):
-            for path in paths:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                values = generator.random(COUNT).astype(np.float32)
-                pq.write_table(pa.table({name: values}), path, write_page_checksum=True)
+        recall, instability = [self.recall(cell) for cell in CELLS], [self.instability()]
+        columns = {path: [] for path in recall}
+        for path, cell in zip(recall, CELLS, strict=True):
+            columns[path].append(f"min_dist={cell['min_dist']}")
+        for path, names in (columns | {instability[0]: ["instability"]}).items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            values = {name: generator.random(COUNT).astype(np.float32) for name in names}
+            pq.write_table(pa.table(values), path, write_page_checksum=True)
         return {"metrics": metrics, "recall": recall, "instability": instability}
+
+    def recall(self, cell: dict[str, Any]) -> Path:
+        """Return the file of what cells that differ in min_dist alone keep of each point's neighbours."""
+        row = {name: value for name, value in cell.items() if name != "min_dist"}
+        return self.folder / "points" / self.part(row) / "points.parquet"
+
+    def instability(self) -> Path:
+        """Return the file of how much the seeds of the first cell's n_neighbors and min_dist move each point."""
+        shared = {name: value for name, value in CELLS[0].items() if name not in ("knn_seed", "seed")}
+        return self.folder / "stability" / self.part(shared) / "points.parquet"
 
     def collect(self, options: dict[str, Any] | None = None, **also: Any) -> tuple[dict[str, Any], atlas.Payload]:
         paths = (self.folder / "data.parquet", self.folder / "knn.parquet", self.embeddings)
@@ -215,9 +225,10 @@ def test_features_are_those_named_or_those_that_vary_most(sweep: Sweep) -> None:
 
 def test_a_table_of_other_rows_is_refused(sweep: Sweep, tmp_path: Path) -> None:
     short = tmp_path / "points.parquet"
-    pq.write_table(pa.table({"recall": np.zeros(3, np.float32)}), short, write_page_checksum=True)
+    names = {f"min_dist={cell['min_dist']}" for cell in CELLS}
+    pq.write_table(pa.table(dict.fromkeys(names, np.zeros(3, np.float32))), short, write_page_checksum=True)
     with pytest.raises(InputError, match="has 3 rows, and the data 64"):
-        sweep.collect(recall=[short])
+        sweep.collect(recall=[short] * len(CELLS))
 
 
 def test_cells_too_many_for_a_page_show_fewer_points(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -642,11 +653,9 @@ def test_points_are_coloured_by_what_is_chosen(page: Atlas, colour: str) -> None
     for cell in after:
         values = page.sweep.features[:, 0]
         if colour != f"feature:{FEATURES[0]}":
-            folder = "points" if colour == "recall" else "stability"
-            key = CELLS[cell] if colour == "recall" else {k: v for k, v in CELLS[0].items() if "seed" not in k}
-            values = pq.read_table(page.sweep.folder / folder / Sweep.part(key) / "points.parquet", partitioning=None)[
-                colour
-            ]
+            sweep, column = page.sweep, f"min_dist={CELLS[cell]['min_dist']}"
+            path = sweep.recall(CELLS[cell]) if colour == "recall" else sweep.instability()
+            values = pq.read_table(path, partitioning=None)[column if colour == "recall" else colour]
         if cell in known:
             # Viridis becomes lighter from one end to the other.
             lightness = page.seen(after[cell][0], cell)[:, 1]
@@ -879,6 +888,14 @@ def test_a_bare_sweep_is_shown(page: Atlas, tmp_path: Path) -> None:
     bare.drag([(-0.02, -0.02), (0.05, 1.02)])
     x = bare.sweep.shown(0)[:, 0]
     assert bare.saved_ids() == [["id"], *([IDS[row]] for row in np.flatnonzero(x < 0.05))]
+
+
+def test_the_seed_of_an_imported_knn_is_not_named(page: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.open()
+    assert page.all("#seeds option")[0].text == "k-NN seed 10 · UMAP seed 1"
+    monkeypatch.setitem(SHARED, "knn", SHARED["knn"] | {"method": "imported"})
+    imported = opened_with(page, tmp_path)
+    assert imported.all("#seeds option")[0].text == "imported k-NN · UMAP seed 1"
 
 
 def test_numbers_as_labels_are_a_scale(page: Atlas, tmp_path: Path) -> None:

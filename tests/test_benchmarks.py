@@ -1,6 +1,8 @@
 """The benchmarks' tables: how runs are merged and fitted, and the page that is made of them. Nothing is timed here."""
 
 import json
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -8,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
-from umap_sweep import store
+from umap_sweep import store, watching
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
@@ -78,12 +80,21 @@ def test_the_weights_of_memory_and_time_are_found():
     assert found["graph"]["seconds"] == pytest.approx(expected, rel=0.01)
 
 
+def test_a_watched_rule_goes_by_its_script_however_snakemake_calls_the_copy(tmp_path):
+    seen = tmp_path / "seen.jsonl"
+    for name in ("tmp12.knn.py", "scanpy_cells.py"):
+        (tmp_path / name).write_text("")
+        variables = watching.variables(tmp_path / f"watch {name}", seen)
+        subprocess.run([sys.executable, str(tmp_path / name)], env=os.environ | variables, check=True)
+    assert [line["script"] for line in watching.read(seen)] == ["knn.py", "scanpy_cells.py"]
+
+
 def test_jobs_are_told_by_their_scripts(tmp_path):
     lines = [
-        {"script": "tmp12.knn.py", "start": 1.0, "end": 2.0},
-        {"script": "tmp12.knn.py", "peak_memory_mb": 300.0, "seconds": 4.0},
-        {"script": "tmp13.embedding.py", "peak_memory_mb": 150.0, "seconds": 9.0},
-        {"script": "tmp14.embedding.py", "peak_memory_mb": 170.0, "seconds": 5.0},
+        {"script": "knn.py", "start": 1.0, "end": 2.0},
+        {"script": "knn.py", "peak_memory_mb": 300.0, "seconds": 4.0},
+        {"script": "embedding.py", "peak_memory_mb": 150.0, "seconds": 9.0},
+        {"script": "embedding.py", "peak_memory_mb": 170.0, "seconds": 5.0},
         {"script": "__main__.py", "peak_memory_mb": 900.0, "seconds": 60.0},
     ]
     (tmp_path / "seen.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -65,12 +65,17 @@ class Stored:
         path = {name: self.folder / f"{name}.parquet" for name in names}
         columns = {"id": np.arange(len(points))} | ({} if label is None else {"label": label})
         table = pa.table(columns | {f"umap_{axis + 1}": points[:, axis] for axis in range(points.shape[1])})
-        store.write(path["embedding"], table, store.make_record("embedding", KEY, "0"))
+        key = KEY | {"knn_k": k}
+        store.write(path["embedding"], table, store.make_record("embedding", key, "0"))
         out = [path[name] for name in ("sample", "ranks", "pairs", "triplets")]
         high_dimensional.compute(self.stages.data, *out, "euclidean", {}, METRICS | metrics)
         results = [path[name] for name in ("points", "neighbors", "metrics")]
-        cell_metrics.compute(path["embedding"], self.stages.knn, *out, *results, label_kind, KEY | {"knn_k": k})
-        return [store.read(result).to_pandas() for result in (results[2], results[0], results[1])]
+        cell_metrics.compute([path["embedding"]], self.stages.knn, *out, *results, label_kind, [key])
+        per_point, near = (
+            store.read(result).rename_columns([name])
+            for result, name in zip(results, ("recall", "neighbors"), strict=False)
+        )
+        return [store.read(results[2]).to_pandas(), per_point.to_pandas(), near.to_pandas()]
 
 
 def recall(high: np.ndarray, low: np.ndarray) -> np.ndarray:
@@ -143,15 +148,16 @@ class TestSweptDigits:
 
     def test_points_are_the_recall_of_the_stored_k_nn(self, swept):
         folder, _ = swept
-        cell = "metric=euclidean/knn_k=20/knn_seed=10/knn_jobs=1/n_neighbors=15/min_dist=0.1/seed=2"
-        points = pd.read_parquet(folder / "points" / cell / "points.parquet", partitioning=None)
-        assert points.dtypes.to_dict() == {"recall": np.float32}
+        row = "metric=euclidean/knn_k=20/knn_seed=10/knn_jobs=1/n_neighbors=15/seed=2"
+        points = pd.read_parquet(folder / "points" / row / "points.parquet", partitioning=None)
+        assert points.dtypes.to_dict() == {"min_dist=0.1": np.float32, "min_dist=0.5": np.float32}
+        cell = row.replace("/seed=2", "/min_dist=0.5/seed=2")
         embedding = pd.read_parquet(folder / "embeddings" / cell / "embedding.parquet", partitioning=None)
         low = neighbors(embedding[["umap_1", "umap_2"]].to_numpy(), 15)
         knn = pd.read_parquet(next(folder.glob("knn/**/knn_seed=10/**/knn.parquet")), partitioning=None)
         high = knn[[f"index_{rank}" for rank in range(1, 16)]].to_numpy()
         # Where two points of the embedding are equally far, either may be the fifteenth.
-        assert np.isclose(points["recall"], recall(high, low), atol=1e-6).mean() > 0.999
+        assert np.isclose(points["min_dist=0.5"], recall(high, low), atol=1e-6).mean() > 0.999
 
     def test_cost_is_what_snakemake_measured(self, swept):
         folder, _ = swept

@@ -147,28 +147,28 @@ class TestFinishedSweep:
             ),
             (
                 {"grid": {"n_neighbors": [5, 20, 12]}},
-                {"graph": 1, "initial_layout": 1, "embedding": 2, "cell_metrics": 2, "manifest": 1, **COMPARED},
+                {"graph": 1, "initial_layout": 1, "embedding": 2, "cell_metrics": 1, "manifest": 1, **COMPARED},
             ),
             ({"plot": {"dpi": 100}}, {"plot_grid": 1, "plot_metrics": 1, "plot_changes": 1, "all": 1}),
             ({"atlas": {"max_points": 100}}, {"atlas": 1, "all": 1}),
             (
                 {"metrics": {"seed": 1}},
-                {"high_dimensional": 1, "cell_metrics": 4}
+                {"high_dimensional": 1, "cell_metrics": 2}
                 | {name: 1 for name in COMPARED if name not in ("sweep", "plot_grid")},
             ),
             (
                 {"grid": {"seed": [10, 11]}},
-                {"initial_layout": 2, "embedding": 4, "cell_metrics": 4, "manifest": 1, **COMPARED, "plot_grid": 2}
+                {"initial_layout": 2, "embedding": 4, "cell_metrics": 2, "manifest": 1, **COMPARED, "plot_grid": 2}
                 | {"seed_pairs": 4, "stability": 1, "plot_stability": 1, "plot_instability": 1},
             ),
             (
                 {"umap": {"repulsion_strength": 2.0}},
-                {"embedding": 4, "cell_metrics": 4, "manifest": 1, **COMPARED},
+                {"embedding": 4, "cell_metrics": 2, "manifest": 1, **COMPARED},
             ),
             (
                 {"cpu": "x86-64-v2"},
                 {"knn": 1, "high_dimensional": 1, "graph": 2, "initial_layout": 2, "embedding": 4}
-                | {"cell_metrics": 4, "manifest": 1, **COMPARED},
+                | {"cell_metrics": 2, "manifest": 1, **COMPARED},
             ),
         ],
         ids=["nothing", "min_dist", "n_neighbors", "plot", "atlas", "metrics", "seed", "repulsion", "cpu"],

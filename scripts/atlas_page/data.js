@@ -49,7 +49,8 @@ const cellByKey = new Map(cells.map((cell) => [keyOf(cell), cell]));
 const nameOf = (cell) => `n_neighbors ${cell.key.n_neighbors} · min_dist ${cell.key.min_dist}`;
 const seedsOf = (layer) => {
   const [knnSeed, seed] = layer.split('/');
-  return `k-NN seed ${knnSeed} · UMAP seed ${seed}`;
+  // The seed of a k-NN made elsewhere is not known.
+  return `${header.imported ? 'imported k-NN' : `k-NN seed ${knnSeed}`} · UMAP seed ${seed}`;
 };
 const cellAt = (row, column, layer) => cellByKey.get([rowValues[row], columnValues[column], layer].join('/'));
 

@@ -33,6 +33,11 @@ TITLES = {
 }
 
 
+def compared_rows(n_rows: int, full_up_to: int, sample: int) -> int:
+    """Return how many of `n_rows` rows are compared with all others, by two settings of the section `metrics`."""
+    return n_rows if n_rows <= full_up_to else min(n_rows, sample)
+
+
 def others(neighbors: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
     """Take each point itself out of its list of neighbours, wherever it stands, and keep the `k` first of the rest.
 

@@ -27,9 +27,9 @@ def variables(folder: Path, out: Path) -> dict[str, str]:
     folder : Path
         Made here; Python finds in it, by the name `sitecustomize`, what calls `watch`.
     out : Path
-        Receives JSON lines with `script` (the name of the process's script) and either `start` and `end` (seconds since
-        the epoch) of an outermost `numba:compile` event, or `peak_memory_mb` when the process ends. Reading a function
-        from numba's file cache is no such event.
+        Receives JSON lines with `script` (the name of the process's script, a rule's as it is in `scripts`) and either
+        `start` and `end` (seconds since the epoch) of an outermost `numba:compile` event, or `peak_memory_mb` when the
+        process ends. Reading a function from numba's file cache is no such event.
     """
     folder.mkdir(parents=True)
     scripts = str(Path(__file__).parents[1])
@@ -63,9 +63,11 @@ def peak_memory_mb() -> float:
 
 
 def _write(line: dict[str, Any]) -> None:
+    # Snakemake runs a copy of a rule's script, tmp1234.graph.py.
+    script = ".".join(os.path.basename(sys.argv[0]).split(".")[-2:])
     # One short write in append mode, so that the lines of several processes do not mix.
     with open(os.environ[VARIABLE], "a", encoding="utf-8") as file:
-        file.write(json.dumps({"script": os.path.basename(sys.argv[0]), **line}) + "\n")
+        file.write(json.dumps({"script": script, **line}) + "\n")
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -11,7 +11,7 @@ SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).paren
 
 sys.path.insert(0, str(SCRIPTS))
 
-from umap_sweep import configuration, environment, resources
+from umap_sweep import configuration, environment, measures, resources
 from umap_sweep.errors import InputError
 
 # An importing workflow may have modules of its own that are called like scripts here.
@@ -67,13 +67,16 @@ INITIAL_LAYOUT_FOLDER = (
 INITIAL_LAYOUT_FILE = f"{INITIAL_LAYOUT_FOLDER}/initial_layout.parquet"
 EMBEDDING_FILE = f"results/{{dataset}}/embeddings/{CELLS.wildcard_pattern}/embedding.parquet"
 HIGH_DIMENSIONAL_FOLDER = "results/{dataset}/high_dimensional/metric={metric}"
-POINTS_FILE = f"results/{{dataset}}/points/{CELLS.wildcard_pattern}/points.parquet"
-NEIGHBORS_FILE = f"results/{{dataset}}/neighbors/{CELLS.wildcard_pattern}/neighbors.parquet"
+# What the min_dist of one graph and initial layout share, a row of the grid: a cell's metrics take about as long as the
+# start of a job.
+GRID_ROW = f"metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}"
+POINTS_FILE = f"results/{{dataset}}/points/{GRID_ROW}/points.parquet"
+NEIGHBORS_FILE = f"results/{{dataset}}/neighbors/{GRID_ROW}/neighbors.parquet"
+CELL_METRICS_FILE = f"results/{{dataset}}/metrics/{GRID_ROW}/metrics.parquet"
 # What the seeds of one n_neighbors and min_dist share.
 SEEDS = "metric={metric}/knn_k={knn_k}/knn_jobs={knn_jobs}/n_neighbors={n_neighbors}/min_dist={min_dist}"
 STABILITY_FILE = f"results/{{dataset}}/stability/{SEEDS}/points.parquet"
 SEED_PAIRS_FILE = f"results/{{dataset}}/seed_pairs/{SEEDS}/pairs.parquet"
-CELL_METRICS_FILE = f"results/{{dataset}}/metrics/{CELLS.wildcard_pattern}/metrics.parquet"
 EMBEDDING_BENCHMARK = f"results/{{dataset}}/benchmarks/embeddings/{CELLS.wildcard_pattern}.tsv"
 STAGE_FILES = [
     DATA_FILE,
@@ -156,9 +159,14 @@ def embedding_keys(wildcards):
     return [cell_key(cell) for cell in CELLS.dataframe.to_dict("records")]
 
 
+def one_a_cell(pattern, cells):
+    """The files of one stage, one for each cell, in their order; cells may share them."""
+    return expand(pattern, zip, dataset=[DATASET] * len(cells), **cells)
+
+
 def of_cells(pattern, cells):
     """The files of one stage, each once, in the order of the cells."""
-    return list(dict.fromkeys(expand(pattern, zip, dataset=[DATASET] * len(cells), **cells)))
+    return list(dict.fromkeys(one_a_cell(pattern, cells)))
 
 
 def embeddings(wildcards):
@@ -166,7 +174,26 @@ def embeddings(wildcards):
 
 
 def neighbors(wildcards):
-    return of_cells(NEIGHBORS_FILE, CELLS.dataframe)
+    return one_a_cell(NEIGHBORS_FILE, CELLS.dataframe)
+
+
+@cache
+def cells_by_grid_row():
+    """The cells of each row of the grid, by the text of their wildcards."""
+    rows = CELLS.dataframe.groupby(["knn_k", "knn_seed", "n_neighbors", "seed"], sort=False)
+    return {tuple(map(str, key)): cells for key, cells in rows}
+
+
+def of_grid_row(wildcards):
+    return cells_by_grid_row()[wildcards.knn_k, wildcards.knn_seed, wildcards.n_neighbors, wildcards.seed]
+
+
+def embeddings_of_grid_row(wildcards):
+    return of_cells(EMBEDDING_FILE, of_grid_row(wildcards))
+
+
+def keys_of_grid_row(wildcards):
+    return [cell_key(cell) for cell in of_grid_row(wildcards).to_dict("records")]
 
 
 @cache
@@ -207,7 +234,7 @@ def seed_pairs(wildcards):
 
 
 def cell_metrics(wildcards):
-    return of_cells(CELL_METRICS_FILE, CELLS.dataframe)
+    return one_a_cell(CELL_METRICS_FILE, CELLS.dataframe)
 
 
 def embedding_benchmarks(wildcards):
@@ -296,7 +323,7 @@ def job_size(wildcards, input, neighbors):
         # Of more neighbours (the row itself is one) more are mutual, so that there are fewer edges for each of them.
         edges=sizes.get("edges", (0, 0))[0] * (widest.get("n_neighbors", 2) - 1) // (own.get("n_neighbors", 2) - 1),
         points=rows * len(files.get("embeddings", [None])),
-        compared=rows if rows <= compared["full_up_to"] else compared["sample"],
+        compared=measures.compared_rows(rows, compared["full_up_to"], compared["sample"]),
     )
 
 
@@ -330,10 +357,6 @@ def doubling(amount):
         return amount * 2 ** (attempt - 1)
 
     return resource
-
-
-def stages_to_verify(wildcards):
-    return [path for pattern in STAGE_FILES for path in of_cells(pattern, cells_to_verify())]
 
 
 def recomputed_stages(wildcards):
@@ -429,7 +452,7 @@ def comparisons_in_atlas(wildcards):
     """What the atlas shows of the cells beside their points, as far as the grid has it."""
     return {
         "metrics": comparisons()["metrics"],
-        "recall": of_cells(POINTS_FILE, CELLS.dataframe),
+        "recall": one_a_cell(POINTS_FILE, CELLS.dataframe),
         "instability": stability_points(wildcards),
     }
 

@@ -25,7 +25,7 @@ rule high_dimensional:
 
 rule cell_metrics:
     input:
-        embedding=EMBEDDING_FILE,
+        embeddings=embeddings_of_grid_row,
         knn=KNN_FILE,
         sample=f"{HIGH_DIMENSIONAL_FOLDER}/sample.parquet",
         ranks=f"{HIGH_DIMENSIONAL_FOLDER}/ranks.parquet",
@@ -36,16 +36,16 @@ rule cell_metrics:
         neighbors=NEIGHBORS_FILE,
         metrics=CELL_METRICS_FILE,
     log:
-        f"results/{{dataset}}/logs/metrics/{CELLS.wildcard_pattern}.log",
+        f"results/{{dataset}}/logs/metrics/{GRID_ROW}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/metrics/{CELLS.wildcard_pattern}.tsv"
+        f"results/{{dataset}}/benchmarks/metrics/{GRID_ROW}.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
         mem_mb=memory_of("cell_metrics"),
         runtime=minutes_of("cell_metrics"),
     params:
-        key=embedding_key,
+        cell_keys=keys_of_grid_row,
         label_kind=SETTINGS["plot"]["label_kind"],
     script:
         "../../scripts/cell_metrics.py"
@@ -285,5 +285,6 @@ rule plot_instability:
         cells=cells_with_stability(),
         knn_seed=seeds_drawn()[0],
         seed=seeds_drawn()[1],
+        method=SETTINGS["knn"]["method"],
     script:
         "../../scripts/plot_instability.py"
