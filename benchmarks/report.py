@@ -56,7 +56,8 @@ PEERS = {
     "scanpy": (
         "scanpy",
         "`pp.neighbors` for each n_neighbors, `tl.umap` for each cell. Seeded. It searches a k-NN for each "
-        "n_neighbors, by its own call of NN-descent.",
+        "n_neighbors, by its own call of NN-descent (exact below 8,192 rows). NN-descent and layout on one thread, its "
+        "default.",
     ),
     "uwot": (
         "uwot, serial layout",

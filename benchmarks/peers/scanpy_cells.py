@@ -7,6 +7,13 @@ from pathlib import Path
 import anndata
 import numpy as np
 import scanpy
+from pynndescent import PyNNDescentTransformer
+from scipy.sparse import csr_matrix
+
+# From 8,192 rows on scanpy searches by pynndescent, whose version 0.7 returns a csr_array. scanpy, also in 1.12.4,
+# calls `getnnz` of it, which only a csr_matrix has. So it is given one, of the same arrays; the search stays its own.
+fit_transform = PyNNDescentTransformer.fit_transform
+PyNNDescentTransformer.fit_transform = lambda *given, **named: csr_matrix(fit_transform(*given, **named))
 
 task = json.loads(Path(sys.argv[1]).read_text())
 features = np.fromfile(task["features"], dtype=np.float32).reshape(task["rows"], -1)
