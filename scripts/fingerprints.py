@@ -7,6 +7,8 @@ from typing import Any
 
 from umap_sweep import job, store
 
+FOLDERS = {"data", "knn", "graph", "initial_layout", "embeddings", "verify"}
+
 
 def name_of(path: str | Path) -> str:
     """Return what a stored stage is called: its stage and key, without the results folder and the ending.
@@ -14,7 +16,8 @@ def name_of(path: str | Path) -> str:
     A path below `verify` has the name of the stage that it recomputes.
     """
     parts = Path(path).with_suffix("").parts
-    start = len(parts) - parts[::-1].index("results") + 1  # what follows results/<dataset>
+    # What follows results/<dataset>; a data set, or the folder of an importing workflow, may be called results too.
+    start = next(place for place in range(2, len(parts)) if parts[place - 2] == "results" and parts[place] in FOLDERS)
     if parts[start] == "verify":
         start += 1
     return "/".join(parts[start:])

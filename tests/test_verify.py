@@ -213,3 +213,10 @@ def test_the_bits_of_this_project(tmp_path):
     assert run.code == 0, run.output
     assert "the committed fingerprints" in run.output
     assert "equal to the stored results, bit for bit" in run.output
+
+
+@pytest.mark.parametrize("folder", ["results/iris", "results/results", "mine/results/data", "results/mine/results/knn"])
+@pytest.mark.parametrize("below", ["", "verify/"])
+def test_a_stage_has_one_name_wherever_it_is(folder, below):
+    for stage in ("data/data", "knn/metric=cosine/knn"):
+        assert name_of(f"{folder}/{below}{stage}.parquet") == stage
