@@ -12,7 +12,7 @@ run: $(ENVIRONMENT)
 	$(VENV)/bin/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default
 
 test: $(ENVIRONMENT)
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 $(ENVIRONMENT): envs/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
