@@ -37,7 +37,8 @@ AXIS_TITLES = {
 PEERS = {
     "umap-sweep": (
         "umap-sweep",
-        "Seeded, the same bits on any number of cores. Empty numba cache; Snakemake's own time included.",
+        "Seeded, the same bits on any number of cores. Empty numba cache, while umap-learn and scanpy find what their "
+        "import has cached; Snakemake's own time included.",
     ),
     "umap-sweep warm": ("umap-sweep, warm cache", "The same with the compiled functions of the run before."),
     "plain_seeded": (
