@@ -164,3 +164,10 @@ def test_synthetic_data_are_stored_as_the_pipeline_reads_them(tmp_path):
     clusters = store.read_rows(tmp_path / "data.parquet").column("label").to_numpy()
     assert np.array_equal(clusters, synthetic.draw(300, 7, 1)[1])
     assert len(np.unique(features, axis=0)) == 300
+
+
+def test_scanpy_runs_the_grid_by_nn_descent(tmp_path):
+    """From 8,192 rows on it searches with pynndescent."""
+    grid = {"n_neighbors": [5], "min_dist": [0.5], "seed": 10}
+    (row,) = peer.run("scanpy", tmp_path, 8200, 5, grid, 0, 2)
+    assert row["who"] == "scanpy" and row["seconds"] > row["compilation"] > 0 and row["peak_memory_mb"] > 100
