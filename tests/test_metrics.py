@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cell_metrics
 import high_dimensional
+import metrics
 import neighboring_cells
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ import sklearn.metrics
 from conftest import Stages, snakemake
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from umap_sweep import labels, measures, store
+from umap_sweep.errors import InputError
 
 DIGITS = {
     "dataset": "digits",
@@ -245,6 +247,20 @@ class TestSweptDigits:
             assert name in report
         for category in ("Embeddings", "Which cell", "Stability"):
             assert category in report
+
+
+def test_metrics_without_a_cells_row_are_no_table(digits, tmp_path):
+    digits.measure()
+    benchmark = tmp_path / "embedding.tsv"
+    benchmark.write_text("s\tmax_rss\n1.5\t300\n")
+    outputs = [tmp_path / "metrics.parquet", tmp_path / "metrics.csv"]
+    stored = digits.folder / "metrics.parquet"
+    metrics.join([stored], [benchmark], [KEY], *outputs)
+    assert store.read(outputs[0])["min_dist"].to_pylist() == [0.1]
+    with pytest.raises(InputError, match=r"metrics.parquet has 0 rows of min_dist 0.3, and not one. Delete it"):
+        metrics.join([stored], [benchmark], [KEY | {"min_dist": 0.3}], *outputs)
+    with pytest.raises(InputError, match=r"was made with seed 10, but the configuration says 11"):
+        metrics.join([stored], [benchmark], [KEY | {"seed": 11}], *outputs)
 
 
 def test_sample_estimates_the_full_value(digits):

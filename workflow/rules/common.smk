@@ -61,15 +61,12 @@ KNN = "knn_k={knn_k}/knn_seed={knn_seed}/knn_jobs={knn_jobs}"
 DATA_FILE = "results/{dataset}/data/data.parquet"
 KNN_FILE = f"results/{{dataset}}/knn/metric={{metric}}/method={SETTINGS['knn']['method']}/{KNN}/knn.parquet"
 GRAPH_FOLDER = f"results/{{dataset}}/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}"
-INITIAL_LAYOUT_FOLDER = (
-    f"results/{{dataset}}/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}"
-)
-INITIAL_LAYOUT_FILE = f"{INITIAL_LAYOUT_FOLDER}/initial_layout.parquet"
+# What all min_dist of one graph and seed share, a row of the grid.
+GRID_ROW = f"metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}"
+INITIAL_LAYOUT_FILE = f"results/{{dataset}}/initial_layout/{GRID_ROW}/initial_layout.parquet"
 EMBEDDING_FILE = f"results/{{dataset}}/embeddings/{CELLS.wildcard_pattern}/embedding.parquet"
 HIGH_DIMENSIONAL_FOLDER = "results/{dataset}/high_dimensional/metric={metric}"
-# What the min_dist of one graph and initial layout share, a row of the grid: a cell's metrics take about as long as the
-# start of a job.
-GRID_ROW = f"metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}"
+# By rows of the grid, because a cell's metrics take about as long as the start of a job.
 POINTS_FILE = f"results/{{dataset}}/points/{GRID_ROW}/points.parquet"
 NEIGHBORS_FILE = f"results/{{dataset}}/neighbors/{GRID_ROW}/neighbors.parquet"
 CELL_METRICS_FILE = f"results/{{dataset}}/metrics/{GRID_ROW}/metrics.parquet"
