@@ -391,7 +391,7 @@ def collect(
             "configuration": configuration_of(cell, shared),
         }
         if recall_file is not None:
-            shares = store.numbers(_table(recall_file, n_rows, [column_of(cell)])[column_of(cell)])[rows]
+            shares = store.numbers(_table(recall_file, n_rows, [column_of(cell)]).column(0))[rows]
             entry["recall"] = payload.add(levels(shares, 0, 1))
         if instability_file is not None:
             entry["instability"] = places[instability_file]

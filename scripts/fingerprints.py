@@ -7,7 +7,8 @@ from typing import Any
 
 from umap_sweep import job, store
 
-FOLDERS = {"data", "knn", "graph", "initial_layout", "embeddings", "verify"}
+# In the order in which they are made: where one differs, all below it do.
+STAGES = ("data", "knn", "graph", "initial_layout", "embeddings")
 
 
 def name_of(path: str | Path) -> str:
@@ -17,7 +18,8 @@ def name_of(path: str | Path) -> str:
     """
     parts = Path(path).with_suffix("").parts
     # What follows results/<dataset>; a data set, or the folder of an importing workflow, may be called results too.
-    start = next(place for place in range(2, len(parts)) if parts[place - 2] == "results" and parts[place] in FOLDERS)
+    folders = (*STAGES, "verify")
+    start = next(place for place in range(2, len(parts)) if parts[place - 2] == "results" and parts[place] in folders)
     if parts[start] == "verify":
         start += 1
     return "/".join(parts[start:])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from sweep import column_of
+from sweep import neighbors_of
 from umap_sweep import job, measures, store
 
 COLUMNS = {
@@ -71,10 +71,7 @@ def compute(
         Receives the same as CSV.
     """
     coordinates = [store.matrix(store.read(path), "umap_") for path in embeddings]
-    near = [
-        store.from_lists(store.read(path, [column_of(key)]).column(0))
-        for path, key in zip(neighbors, keys, strict=True)
-    ]
+    near = [neighbors_of(path, key) for path, key in zip(neighbors, keys, strict=True)]
     rows = []
     for along, first, second in next_cells(keys):
         shared = {name: keys[first][name] for name in ("n_neighbors", "min_dist", "knn_k", "knn_seed", "seed")}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from sweep import column_of
+from sweep import neighbors_of
 from umap_sweep import job, measures, store
 
 COLUMNS = {
@@ -93,10 +93,7 @@ def compute(
     """
     pairs, instability = compare(
         [store.matrix(store.read(path), "umap_") for path in embeddings],
-        [
-            store.from_lists(store.read(path, [column_of(key)]).column(0))
-            for path, key in zip(neighbors, keys, strict=True)
-        ],
+        [neighbors_of(path, key) for path, key in zip(neighbors, keys, strict=True)],
         keys,
     )
     tables = {

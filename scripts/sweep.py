@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from umap_sweep import job, store
@@ -66,6 +67,11 @@ def join(embeddings: Sequence[str | Path], keys: Sequence[dict[str, Any]], out: 
 def column_of(key: dict[str, Any]) -> str:
     """Return the name of a cell's column where a table has one for each min_dist: as its folder is named elsewhere."""
     return f"min_dist={key['min_dist']}"
+
+
+def neighbors_of(path: str | Path, key: dict[str, Any]) -> np.ndarray:
+    """Return a cell's nearest points, int32, shape (n, 15), from what `scripts/cell_metrics.py` stores of its row."""
+    return store.from_lists(store.read(path, [column_of(key)]).column(0))
 
 
 def check_key(path: str | Path, key: dict[str, Any]) -> None:

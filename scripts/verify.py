@@ -8,12 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from fingerprints import name_of
+from fingerprints import STAGES, name_of
 from umap_sweep import environment, job, store
 from umap_sweep.errors import InputError
-
-# In the order in which they are made: where one differs, all below it do.
-STAGES = ("data", "knn", "graph", "initial_layout", "embeddings")
 
 # Neighbours that two embeddings are compared by.
 NEIGHBORS = 15

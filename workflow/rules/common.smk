@@ -175,45 +175,28 @@ def neighbors(wildcards):
 
 
 @cache
-def cells_by_grid_row():
-    """The cells of each row of the grid, by the text of their wildcards."""
-    rows = CELLS.dataframe.groupby(["knn_k", "knn_seed", "n_neighbors", "seed"], sort=False)
-    return {tuple(map(str, key)): cells for key, cells in rows}
-
-
-def of_grid_row(wildcards):
-    return cells_by_grid_row()[wildcards.knn_k, wildcards.knn_seed, wildcards.n_neighbors, wildcards.seed]
-
-
-def embeddings_of_grid_row(wildcards):
-    return of_cells(EMBEDDING_FILE, of_grid_row(wildcards))
-
-
-def keys_of_grid_row(wildcards):
-    return [cell_key(cell) for cell in of_grid_row(wildcards).to_dict("records")]
-
-
-@cache
-def cells_by_seeds():
-    """The cells of each n_neighbors and min_dist, which differ in their seeds, by the text of their wildcards."""
-    groups = CELLS.dataframe.groupby(["knn_k", "n_neighbors", "min_dist"], sort=False)
+def cells_by(names):
+    """The cells that are alike in these wildcards, by their text."""
+    groups = CELLS.dataframe.groupby(list(names), sort=False)
     return {tuple(map(str, key)): cells for key, cells in groups}
 
 
-def seeds_of(wildcards):
-    return cells_by_seeds()[wildcards.knn_k, wildcards.n_neighbors, wildcards.min_dist]
+def cells_of(wildcards):
+    """The cells that a job's wildcards leave open: a row of the grid, or the seeds of one n_neighbors and min_dist."""
+    names = tuple(name for name in KEY_TYPES if name in wildcards.keys())
+    return cells_by(names)[tuple(wildcards[name] for name in names)]
 
 
-def embeddings_of_seeds(wildcards):
-    return of_cells(EMBEDDING_FILE, seeds_of(wildcards))
+def embeddings_of(wildcards):
+    return of_cells(EMBEDDING_FILE, cells_of(wildcards))
+
+
+def keys_of(wildcards):
+    return [cell_key(cell) for cell in cells_of(wildcards).to_dict("records")]
 
 
 def neighbors_of_seeds(wildcards):
-    return of_cells(NEIGHBORS_FILE, seeds_of(wildcards))
-
-
-def keys_of_seeds(wildcards):
-    return [cell_key(cell) for cell in seeds_of(wildcards).to_dict("records")]
+    return of_cells(NEIGHBORS_FILE, cells_of(wildcards))
 
 
 def cells_with_seeds():

@@ -25,7 +25,7 @@ rule high_dimensional:
 
 rule cell_metrics:
     input:
-        embeddings=embeddings_of_grid_row,
+        embeddings=embeddings_of,
         knn=KNN_FILE,
         sample=f"{HIGH_DIMENSIONAL_FOLDER}/sample.parquet",
         ranks=f"{HIGH_DIMENSIONAL_FOLDER}/ranks.parquet",
@@ -45,7 +45,7 @@ rule cell_metrics:
         mem_mb=memory_of("cell_metrics"),
         runtime=minutes_of("cell_metrics"),
     params:
-        cell_keys=keys_of_grid_row,
+        cell_keys=keys_of,
         label_kind=SETTINGS["plot"]["label_kind"],
     script:
         "../../scripts/cell_metrics.py"
@@ -108,7 +108,7 @@ rule neighboring_cells:
 
 rule seed_pairs:
     input:
-        embeddings=embeddings_of_seeds,
+        embeddings=embeddings_of,
         neighbors=neighbors_of_seeds,
     output:
         points=STABILITY_FILE,
@@ -123,7 +123,7 @@ rule seed_pairs:
         mem_mb=memory_of("seed_pairs"),
         runtime=minutes_of("seed_pairs"),
     params:
-        cell_keys=keys_of_seeds,
+        cell_keys=keys_of,
     script:
         "../../scripts/seed_pairs.py"
 
