@@ -2,49 +2,59 @@
 PYTHON ?= python3
 CORES ?= all
 VENV := .venv
-ENVIRONMENT := $(VENV)/installed
 BENCHMARKS := .venv-benchmarks
 SMK := Snakefile workflow/Snakefile workflow/rules benchmarks/Snakefile docs/module/Snakefile
+PIP := -m pip --disable-pip-version-check --quiet
 
 .PHONY: run test lint format docs pins benchmarks clean
 
-run: $(ENVIRONMENT)
+run: $(VENV)/installed
 	$(VENV)/bin/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default
 
-test: $(ENVIRONMENT)
+test: $(VENV)/development
 	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-$(ENVIRONMENT): envs/requirements.txt
+# The package is installed from this folder, so that a changed file needs no new installation.
+$(VENV)/installed: envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "umap-sweep needs Python 3.11 to 3.13; name one with PYTHON=, as in: make run PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.txt
+	$(VENV)/bin/python $(PIP) install --require-hashes -r envs/requirements.txt
+	$(VENV)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
-lint: $(ENVIRONMENT)
+$(VENV)/development: envs/development.txt $(VENV)/installed
+	$(VENV)/bin/python $(PIP) install --require-hashes -r envs/development.txt
+	touch $@
+
+lint: $(VENV)/development
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/codespell
 	$(VENV)/bin/snakefmt --check $(SMK)
 	$(VENV)/bin/snakemake --lint
 
-format: $(ENVIRONMENT)
+format: $(VENV)/development
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 	$(VENV)/bin/snakefmt $(SMK)
 
-docs: $(ENVIRONMENT)
-	$(VENV)/bin/python docs/configuration.py > docs/configuration.md
+docs: $(VENV)/development
+	$(VENV)/bin/python docs/configuration.py
 
-pins: $(ENVIRONMENT)
-	$(VENV)/bin/python -m pip install --quiet uv==0.13.8
+pins: $(VENV)/development
+	$(VENV)/bin/python $(PIP) install uv==0.13.8
 	PATH=$(VENV)/bin:$$PATH $(VENV)/bin/python envs/pin.py
 
 benchmarks: $(BENCHMARKS)/installed
 	PATH="$(CURDIR)/$(BENCHMARKS)/bin:$$PATH" snakemake --snakefile benchmarks/Snakefile --cores $(CORES)
 
-$(BENCHMARKS)/installed: envs/benchmarks.txt
+$(BENCHMARKS)/installed: envs/benchmarks.txt pyproject.toml
 	$(PYTHON) -m venv $(BENCHMARKS)
-	$(BENCHMARKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/benchmarks.txt
+	$(BENCHMARKS)/bin/python $(PIP) install --require-hashes -r envs/benchmarks.txt
+	$(BENCHMARKS)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
 clean:

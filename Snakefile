@@ -1,5 +1,4 @@
 import atexit
-import os
 from copy import deepcopy
 
 import yaml
@@ -8,11 +7,12 @@ from snakemake.utils import min_version, update_config
 
 min_version("9.17")  # priorities that are functions
 
-if not os.path.isdir(workflow.current_basedir.get_path_or_uri(secret_free=True)):
-    raise WorkflowError(
-        "Snakemake does not fetch the Python package that the scripts of umap-sweep share; "
-        "clone umap-sweep, or add it as a git submodule, and give that path as `snakefile`."
-    )
+# Of the package that this workflow needs, installed in the environment that runs Snakemake.
+VERSION = "0.2.0"
+
+
+include: "workflow/rules/package.smk"
+
 
 # What the user or an importing workflow gave, before it is merged over the defaults.
 GIVEN = deepcopy(config)
@@ -31,7 +31,13 @@ else:
 report: "workflow/report/workflow.rst"
 
 
-include: "workflow/rules/common.smk"
+include: "workflow/rules/settings.smk"
+include: "workflow/rules/code.smk"
+include: "workflow/rules/paths.smk"
+include: "workflow/rules/inputs.smk"
+include: "workflow/rules/resources.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/messages.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/knn.smk"
 include: "workflow/rules/embed.smk"
@@ -51,8 +57,12 @@ localrules:
 
 
 rule all:
+    """The sweep: embeddings, one tidy table, metrics, the short list, figures, the atlas."""
     input:
         targets,
+
+
+leave_scripts_to_digests()
 
 
 onsuccess:

@@ -16,12 +16,17 @@ import pandas as pd
 import point
 import pyarrow.parquet as pq
 import synthetic
-import timing_arm
 import yaml
 from scipy.optimize import nnls
-from umap_sweep import configuration, job, measures, resources, store, watching
 
-HEAD = """# What memory (bytes) and time (seconds) of each rule's jobs grow with, for scripts/umap_sweep/resources.py.
+from umap_sweep import job, store
+from umap_sweep.planning import resources
+from umap_sweep.quality import measures
+from umap_sweep.settings import configuration
+from umap_sweep.timing import arms as timing_arm
+from umap_sweep.timing import watching
+
+HEAD = """# What memory (bytes) and time (seconds) of each rule's jobs grow with, for umap_sweep.planning.resources.
 # Fitted by benchmarks/jobs.py to benchmarks/measured/{name}/jobs.tsv; do not edit.
 """
 

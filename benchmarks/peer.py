@@ -12,9 +12,11 @@ import machine
 import pandas as pd
 import point
 import synthetic
-import timing_arm
-from umap_sweep import job, store, watching
+
+from umap_sweep import job, store
 from umap_sweep.errors import InputError
+from umap_sweep.timing import arms as timing_arm
+from umap_sweep.timing import watching
 
 PEERS = machine.ROOT / "benchmarks" / "peers"
 

@@ -9,8 +9,10 @@ import machine
 import numpy as np
 import pandas as pd
 import synthetic
-import timing_arm
-from umap_sweep import configuration, job, store
+
+from umap_sweep import job, store
+from umap_sweep.settings import configuration
+from umap_sweep.timing import arms as timing_arm
 
 SEED = 10
 

@@ -15,13 +15,15 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import tables
-from join_timing import seconds_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from plot_grid import METADATA, STYLE
-from plot_timing import COLOURS, NAMES
-from umap_sweep import job, resources, store
+
+from umap_sweep import job, store
+from umap_sweep.figures.style import METADATA, STYLE
+from umap_sweep.figures.timing import COLOURS, NAMES
+from umap_sweep.planning import resources
+from umap_sweep.timing.table import seconds_text
 
 DOCS = machine.ROOT / "docs"
 STAGES = list(NAMES)

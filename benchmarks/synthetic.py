@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
 from umap_sweep import store
 
 CLUSTERS, LATENT = 20, 10

@@ -8,6 +8,7 @@ from pathlib import Path
 import machine
 import numpy as np
 import pandas as pd
+
 from umap_sweep import store
 
 AXES = ["rows", "dimensions", "n_neighbors", "cells", "cores"]

@@ -1,4 +1,4 @@
-"""Pin the environments: resolve pyproject.toml into requirements.txt and benchmarks.txt, and derive one for conda.
+"""Pin the environments: resolve pyproject.toml into files of versions and hashes, and derive one for conda.
 
 Run by `make pins`, with uv installed. The lock holds versions and hashes, and no address.
 """
@@ -12,15 +12,35 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "envs" / "requirements.txt"
+DEVELOPMENT = ROOT / "envs" / "development.txt"
 BENCHMARKS = ROOT / "envs" / "benchmarks.txt"
 CONDA = ROOT / "envs" / "umap-sweep.yaml"
 HEADER = "# Generated from pyproject.toml by `make pins`; do not edit.\n"
 
 
-def resolve(group: str) -> str:
-    """Return what pyproject.toml and one of its groups require, pinned with hashes, for Python 3.11 to 3.13."""
-    command = ["uv", "pip", "compile", "pyproject.toml", "--group", group, "--universal", "--python-version", "3.11"]
+def resolve(*groups: str, within: Path | None = None) -> str:
+    """Return what the pipeline and some groups of pyproject.toml require, pinned with hashes, for Python 3.11 to 3.13.
+
+    Parameters
+    ----------
+    *groups : str
+    within : Path, optional
+        A pinned file whose versions are kept.
+    """
+    command = [
+        "uv",
+        "pip",
+        "compile",
+        "pyproject.toml",
+        "--extra",
+        "workflow",
+        "--universal",
+        "--python-version",
+        "3.11",
+    ]
     options = ["--generate-hashes", "--no-annotate", "--no-header", "--quiet"]
+    options += [word for group in groups for word in ("--group", group)]
+    options += ["--constraints", str(within)] if within else []
     return subprocess.run([*command, *options], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
@@ -39,6 +59,7 @@ def conda_environment(requirements: str) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["--derive"]:
-        REQUIREMENTS.write_text(HEADER + resolve("dev"))
-        BENCHMARKS.write_text(HEADER + resolve("benchmarks"))
+        REQUIREMENTS.write_text(HEADER + resolve("build"))
+        DEVELOPMENT.write_text(HEADER + resolve("build", "dev", within=REQUIREMENTS))
+        BENCHMARKS.write_text(HEADER + resolve("build", "benchmarks", within=REQUIREMENTS))
     CONDA.write_text(conda_environment(REQUIREMENTS.read_text()))

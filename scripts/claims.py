@@ -1,60 +1,7 @@
-"""Say which of umap-learn's statements on reproducibility hold on this machine, and fail where one does not."""
+"""Say which statements hold on this machine, and fail where one does not."""
 
-import logging
-from pathlib import Path
+from umap_sweep import job
+from umap_sweep.reproduce import claims
 
-import pandas as pd
-from umap_sweep import job, store
-from umap_sweep.errors import InputError
-
-
-def report(rows: pd.DataFrame) -> list[str]:
-    """Return the table of claims for the terminal, one line a claim, at most 100 columns wide.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        From `scripts/judge_claims.py`.
-    """
-    lines = [f"{'':7}{'expected':11}{'observed':11}statement (who says it)"]
-    for row in rows.itertuples():
-        verdict = "holds" if row.holds else "FAILS"
-        lines.append(f"{verdict:7}{row.expected:11}{row.observed:11}{row.claim} ({row.source})")
-    return lines
-
-
-def check(rows: pd.DataFrame) -> None:
-    """Raise an `InputError` that names the claims that do not hold."""
-    failed = rows[~rows["holds"]]
-    if len(failed):
-        named = "; ".join(f"{row.claim} ({row.observed}, expected {row.expected})" for row in failed.itertuples())
-        raise InputError(f"{len(failed)} of {len(rows)} claims did not hold here: {named}.")
-
-
-def say(claims: str | Path, plot: str | Path, dataset: str) -> None:
-    """Print the table, and fail where a claim does not hold.
-
-    Parameters
-    ----------
-    claims, plot : path
-        The stored table, and its picture to point to.
-    dataset : str
-        Named in the heading.
-
-    Raises
-    ------
-    InputError
-        See `check`.
-    """
-    rows, key = store.read(claims).to_pandas(), store.read_record(claims)["key"]
-    heading = f"Tried on {dataset}, {key['rows']:,} rows, with n_neighbors {key['n_neighbors']}:"
-    lines = [heading, *report(rows), f"Look at {plot}, read {claims}."]
-    logging.getLogger("umap_sweep").info("\n".join(lines))
-    print("\n".join(lines), flush=True)
-    check(rows)
-
-
-if "snakemake" in globals():
-    snakemake = globals()["snakemake"]
-    with job.running(snakemake.log[0]):
-        say(snakemake.input.claims, snakemake.input.plot, snakemake.params.dataset)
+with job.running(snakemake.log[0], snakemake.params.code):
+    claims.say(snakemake.input.claims, snakemake.input.plot, snakemake.params.dataset)

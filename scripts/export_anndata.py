@@ -1,132 +1,15 @@
-"""Write the sweep as an AnnData file for scanpy: every cell in `obsm`, its parameters and fingerprint in `uns`."""
+"""Write all cells into one AnnData file."""
 
-import logging
-import shutil
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from umap_sweep import job
+from umap_sweep.results import export_anndata
 
-import h5py
-import numpy as np
-import pandas as pd
-from anndata import AnnData
-from anndata.io import write_elem
-from sweep import check_key
-from umap_sweep import h5ad, job, store
-from umap_sweep.errors import InputError
-
-# What tells cells apart; everything else in their keys is the same for all.
-CELL_COLUMNS = ("n_neighbors", "min_dist", "seed", "knn_k", "knn_seed")
-
-
-def obsm_names(keys: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what each cell is called in `obsm`.
-
-    Parameters
-    ----------
-    keys : sequence of mapping
-        The key of each cell.
-
-    Returns
-    -------
-    list of str
-        Such as `X_umap_n_neighbors=15_min_dist=0.1_seed=10`. The k-NN's seed is part of it where there are several and
-        it is not that of UMAP itself.
-    """
-    axes = ["n_neighbors", "min_dist", "seed"]
-    if len({key["knn_seed"] for key in keys}) > 1 and any(key["knn_seed"] != key["seed"] for key in keys):
-        axes.append("knn_seed")
-    return ["_".join(["X_umap", *(f"{axis}={key[axis]}" for axis in axes)]) for key in keys]
-
-
-def write_data(data: str | Path, out: str | Path) -> None:
-    """Write a stored data set as an AnnData file: X, the ids as obs names, and `label` in obs where there is one."""
-    rows = store.read_rows(data)
-    obs = pd.DataFrame(index=[str(value) for value in rows["id"].to_pylist()])
-    if "label" in rows.column_names:
-        obs["label"] = rows["label"].to_pandas().to_numpy()
-    var = pd.DataFrame(index=store.read_record(data)["feature_names"])
-    AnnData(store.read_features(data), obs, var).write_h5ad(out)
-
-
-def export(
-    data: str | Path,
-    embeddings: Sequence[str | Path],
-    keys: Sequence[Mapping[str, Any]],
-    out: str | Path,
-    dataset: str,
-    own: str | Path | None = None,
-    id_name: str | None = None,
-) -> None:
-    """Write every cell into one AnnData file, one after the other.
-
-    Parameters
-    ----------
-    data : path
-        The stored data set.
-    embeddings : sequence of path
-        From `scripts/embedding.py`.
-    keys : sequence of mapping
-        The key that each of them must carry.
-    out : path
-        Receives in `obsm` the coordinates of each cell, float32, under its name of `obsm_names`; NaN for a disconnected
-        row. In `uns["umap_sweep"]`: `cells`, a data frame with the parameters and the fingerprint of each by that
-        name; `parameters`, which all cells share; `dataset` and `data_fingerprint`.
-    dataset : str
-        The data set's name.
-    own : path, optional
-        The AnnData file that the data is from. It is copied as it is, and the cells are added.
-    id_name : str, optional
-        The column of its obs that the ids are from.
-
-    Raises
-    ------
-    InputError
-        Where a stored embedding is not the one that its path and the configuration say, or does not belong to the rows
-        of the data or of the user's file.
-    """
-    ids = store.read_rows(data).column("id")
-    record = store.read_record(data)
-    if own is not None and not h5ad.read_ids(own, id_name).cast(ids.type).equals(ids.combine_chunks()):
-        raise InputError(f"{own} has other rows than the data that was swept. Run the sweep again.")
-    cells, parameters = [], {}
-    with store.appearing(out) as temporary:
-        if own is None:
-            write_data(data, temporary)
-        else:
-            shutil.copyfile(own, temporary)
-        with h5py.File(temporary, "r+") as file:
-            for group in ("obsm", "uns"):
-                if group not in file:
-                    write_elem(file, group, {})
-            for name, path, key in zip(obsm_names(keys), embeddings, keys, strict=True):
-                check_key(path, key)
-                cell = store.read(path)
-                if not cell.column("id").equals(ids):
-                    raise InputError(f"{path} has other rows than {data}. Delete it and run again.")
-                write_elem(file["obsm"], name, np.ascontiguousarray(store.matrix(cell, "umap_")))
-                stored = store.read_record(path)
-                parameters = {axis: value for axis, value in stored["key"].items() if axis not in CELL_COLUMNS}
-                cells.append({axis: key[axis] for axis in CELL_COLUMNS} | {"fingerprint": stored["fingerprint"]})
-            about = {
-                "cells": pd.DataFrame(cells, index=obsm_names(keys)),
-                "parameters": parameters,
-                "dataset": dataset,
-                "data_fingerprint": record["fingerprint"],
-            }
-            write_elem(file["uns"], "umap_sweep", about)
-    logging.getLogger("umap_sweep").info("%d cells of %d rows in obsm of %s", len(cells), len(ids), out)
-
-
-if "snakemake" in globals():
-    snakemake = globals()["snakemake"]
-    with job.running(snakemake.log[0]):
-        export(
-            snakemake.input.data,
-            snakemake.input.embeddings,
-            snakemake.params.cell_keys,
-            snakemake.output[0],
-            snakemake.params.dataset,
-            snakemake.input.own or None,
-            snakemake.params.id,
-        )
+with job.running(snakemake.log[0], snakemake.params.code):
+    export_anndata.export(
+        snakemake.input.data,
+        snakemake.input.embeddings,
+        snakemake.params.cell_keys,
+        snakemake.output[0],
+        snakemake.params.dataset,
+        snakemake.input.own or None,
+        snakemake.params.id,
+    )

@@ -1,61 +1,7 @@
-"""Write down what was run on what, read from the results themselves."""
+"""Write down what was run on what, from the results themselves."""
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from umap_sweep import job
+from umap_sweep.results import manifest
 
-from umap_sweep import job, store
-from umap_sweep.errors import InputError
-
-# Which stage each stage is made from.
-STAGES = ("data", "knn", "graph", "initial_layout", "embedding")
-
-
-def manifest(paths: Sequence[str | Path]) -> dict[str, Any]:
-    """Collect the records of all stages, after checking that they belong together.
-
-    Nothing in it comes from the configuration, so it cannot differ from what the files hold.
-
-    Parameters
-    ----------
-    paths : sequence of path
-        Every stored stage of the sweep.
-
-    Returns
-    -------
-    dict
-        `environments`, each distinct one once, and `results`: path, stage, key, fingerprint, inputs and the number of
-        its environment.
-
-    Raises
-    ------
-    InputError
-        Where a result was made from a stage that is no longer the stored one.
-    """
-    records = {str(path): store.read_record(path) for path in paths}
-    present = {record["fingerprint"] for record in records.values()}
-    environments: list[dict[str, str]] = []
-    results = []
-    for path, record in sorted(records.items(), key=lambda item: (STAGES.index(item[1]["stage"]), item[0])):
-        for stage, used in record["inputs"].items():
-            if used not in present:
-                raise InputError(f"{path} was made from another {stage} than the stored one. Delete it and run again.")
-        environment = record.pop("environment")
-        if environment not in environments:
-            environments.append(environment)
-        results.append({"path": path, **record, "environment": environments.index(environment)})
-    return {"environments": environments, "results": results}
-
-
-def write(paths: Sequence[str | Path], out: str | Path) -> None:
-    """Write the manifest of the stages at `paths` to `out`."""
-    text = json.dumps(manifest(paths), indent=1, sort_keys=True, allow_nan=False)
-    with store.appearing(out) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-if "snakemake" in globals():
-    snakemake = globals()["snakemake"]
-    with job.running(snakemake.log[0]):
-        write(list(snakemake.input), snakemake.output[0])
+with job.running(snakemake.log[0], snakemake.params.code):
+    manifest.write(list(snakemake.input), snakemake.output[0])

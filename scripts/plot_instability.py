@@ -1,109 +1,18 @@
-"""Draw the grid once more, each point coloured by how much it changes its neighbours between seeds."""
+"""Draw which points other seeds move."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from umap_sweep import job
+from umap_sweep.figures import instability
 
-import matplotlib
-import numpy as np
-from matplotlib.colors import to_rgba_array
-from plot_grid import LEVELS, NO_LABEL_COLOUR, STYLE, Colouring, aligned, draw, read_embeddings, save
-from umap_sweep import job, store
-
-TITLE = "instability: share of a point's 15 nearest points that another seed exchanges"
-
-
-def colour_shares(
-    shares: Mapping[tuple[int, float], np.ndarray],
-) -> tuple[Colouring, dict[tuple[int, float], np.ndarray]]:
-    """Choose colours for numbers from 0 to 1.
-
-    Parameters
-    ----------
-    shares : mapping of (int, float) to numpy.ndarray
-        By cell, one number a point; NaN where there is none.
-
-    Returns
-    -------
-    colouring : Colouring
-        With one scale for all cells, and the codes of the first.
-    codes : dict of (int, float) to numpy.ndarray
-        By cell.
-    """
-    palette = np.vstack([matplotlib.colormaps["viridis"](np.arange(LEVELS)), to_rgba_array(NO_LABEL_COLOUR)])[:, :3]
-    codes = {
-        cell: np.where(np.isfinite(values), np.rint(np.nan_to_num(values) * (LEVELS - 1)), LEVELS).astype(np.int64)
-        for cell, values in shares.items()
-    }
-    return Colouring(palette, next(iter(codes.values())), [], TITLE, (0.0, 1.0)), codes
-
-
-def plot_instability(
-    sweep: str | Path,
-    points: Sequence[str | Path],
-    keys: Sequence[tuple[int, float]],
-    png: str | Path,
-    vector: str | Path,
-    plot: Mapping[str, Any],
-    dataset: str,
-    knn_seed: int,
-    seed: int,
-    method: str,
-) -> None:
-    """Draw the cells of one k-NN seed and one UMAP seed that other seeds were tried for.
-
-    Parameters
-    ----------
-    sweep : path
-        The sweep's table.
-    points : sequence of path
-        From `scripts/seed_pairs.py`.
-    keys : sequence of (int, float)
-        n_neighbors and min_dist of each of them.
-    png, vector : path
-    plot : mapping
-        The configuration's section `plot`: panel_size and dpi.
-    dataset : str
-        Named in the title.
-    knn_seed, seed : int
-        Whose embeddings are drawn.
-    method : str
-        Of the k-NN. The seed of an imported one is not known.
-    """
-    embeddings = read_embeddings(sweep, knn_seed, seed)
-    read = [store.numbers(store.read(path).column("instability")) for path in points]
-    shares = dict(zip(keys, read, strict=True))
-    cells, _ = aligned({key: cell for key, cell in embeddings.cells.items() if key in shares})
-    embeddings = replace(embeddings, cells=cells)
-    colouring, codes = colour_shares({key: shares[key] for key in cells})
-    facts = [
-        f"{len(colouring.codes):,} rows",
-        f"drawn: {'imported k-NN' if method == 'imported' else f'k-NN seed {knn_seed}'}, UMAP seed {seed}",
-        "mean over all pairs of UMAP seeds",
-    ]
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        side = max(1, round(plot["panel_size"] * plot["dpi"]))
-        figure = draw(
-            embeddings, colouring, f"Which points of {dataset} move with the seed", facts, side, plot["dpi"], codes
-        )
-        save(figure, (png, vector), plot["dpi"])
-
-
-if "snakemake" in globals():
-    snakemake = globals()["snakemake"]
-    with job.running(snakemake.log[0]):
-        plot_instability(
-            snakemake.input.sweep,
-            snakemake.input.points,
-            snakemake.params.cells,
-            snakemake.output.png,
-            snakemake.output.vector,
-            snakemake.params.plot,
-            snakemake.params.dataset,
-            snakemake.params.knn_seed,
-            snakemake.params.seed,
-            snakemake.params.method,
-        )
+with job.running(snakemake.log[0], snakemake.params.code):
+    instability.plot_instability(
+        snakemake.input.sweep,
+        snakemake.input.points,
+        snakemake.params.cells,
+        snakemake.output.png,
+        snakemake.output.vector,
+        snakemake.params.plot,
+        snakemake.params.dataset,
+        snakemake.params.knn_seed,
+        snakemake.params.seed,
+        snakemake.params.method,
+    )

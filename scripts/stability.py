@@ -1,21 +1,7 @@
-"""Join the pairs of runs of all n_neighbors and min_dist into one tidy table."""
+"""Join the comparisons of seeds into one table."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from umap_sweep import job
+from umap_sweep.quality import stability
 
-import pyarrow as pa
-from umap_sweep import job, store
-
-
-def join(pairs: Sequence[str | Path], out: str | Path, csv_out: str | Path) -> None:
-    """Write the tables of `scripts/seed_pairs.py` as one, in the order of the cells, as Parquet and as CSV."""
-    table = pa.concat_tables([store.read(path).replace_schema_metadata(None) for path in pairs])
-    inputs = {str(path): store.read_record(path)["fingerprint"] for path in pairs}
-    store.write(out, table, store.make_record("stability", {}, store.fingerprint(table), inputs))
-    store.write_csv(csv_out, table)
-
-
-if "snakemake" in globals():
-    snakemake = globals()["snakemake"]
-    with job.running(snakemake.log[0]):
-        join(snakemake.input, snakemake.output.parquet, snakemake.output.csv)
+with job.running(snakemake.log[0], snakemake.params.code):
+    stability.join(snakemake.input, snakemake.output.parquet, snakemake.output.csv)

@@ -1,67 +1,7 @@
-"""Say how long umap-learn and this pipeline take for the configured grid on this machine."""
+"""Say how long the grid takes here and by umap-learn."""
 
-import logging
-from pathlib import Path
+from umap_sweep import job
+from umap_sweep.timing import report
 
-import pandas as pd
-from join_timing import ARMS, seconds_text
-from umap_sweep import job, store
-
-HEADINGS = {
-    "start": "start",
-    "compilation": "compile",
-    "knn": "k-NN",
-    "graph": "graph",
-    "initial_layout": "init",
-    "layout": "layout",
-    "other": "other",
-}
-
-
-def report(rows: pd.DataFrame) -> list[str]:
-    """Return the table for the terminal, one line an arm, at most 100 columns wide.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        From `scripts/join_timing.py`.
-    """
-    cells = ["total", *HEADINGS.values(), "times", "MB"]
-    lines = ["wall-clock seconds".ljust(23) + "".join(name.rjust(8) for name in cells[:-2]) + " times     MB"]
-    seconds = rows.pivot_table(index="arm", columns="stage", values="seconds", sort=False)
-    totals = seconds.sum(axis=1)
-    first = totals.get("pipeline", totals.min())
-    for arm, stages in seconds.iterrows():
-        found = rows[rows["arm"] == arm].iloc[0]
-        name = ARMS[arm] + (" *" if found["sampled"] else "")
-        times = [totals[arm], *(stages[stage] for stage in HEADINGS)]
-        numbers = "".join(seconds_text(value).rjust(8) for value in times)
-        lines.append(f"{name:23}{numbers}{totals[arm] / first:6.2f}{found['peak_memory_mb']:7.0f}")
-    return lines
-
-
-def say(timing: str | Path, plot: str | Path, dataset: str) -> None:
-    """Print the table, what must be known to read it, and the ratios.
-
-    Parameters
-    ----------
-    timing, plot : path
-        The stored table, and its picture to point to.
-    dataset : str
-        Named in the heading.
-    """
-    rows, record = store.read(timing).to_pandas(), store.read_record(timing)
-    heading = (
-        f"{rows['cells'].iloc[0]} cells of {dataset}, {record['rows']:,} × {record['dimensions']:,}, "
-        f"on {record['threads']} cores of {record['environment']['cpu']}:"
-    )
-    marked = [f"{'* ' if note.startswith('Sampled') else ''}{note}" for note in record["notes"]]
-    lines = [heading, *report(rows), *marked, record["sentence"], f"Look at {plot}, read {timing}."]
-    logging.getLogger("umap_sweep").info("\n".join(lines))
-    print("\n".join(lines), flush=True)
-
-
-if "snakemake" in globals():
-    snakemake = globals()["snakemake"]
-    with job.running(snakemake.log[0]):
-        say(snakemake.input.timing, snakemake.input.plot, snakemake.params.dataset)
+with job.running(snakemake.log[0], snakemake.params.code):
+    report.say(snakemake.input.timing, snakemake.input.plot, snakemake.params.dataset)

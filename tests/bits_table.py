@@ -40,7 +40,9 @@ def fingerprints(case: str) -> dict[str, dict[str, str]]:
     from conftest import Stages
     from sklearn.datasets import load_breast_cancer
     from test_exactness import clouds
-    from umap_sweep import compiled, store
+
+    from umap_sweep import store
+    from umap_sweep.stages import compiled
 
     warnings.simplefilter("ignore")
     if case == "cpus":

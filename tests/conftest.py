@@ -19,6 +19,7 @@ if environment.CPU_VARIABLE not in os.environ:
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import yaml  # noqa: E402
+
 from umap_sweep import store  # noqa: E402
 
 UMAP_DEFAULTS = {
@@ -61,7 +62,7 @@ class Stages:
 
     def __post_init__(self) -> None:
         """Store the data and compute the k-NN."""
-        import knn
+        from umap_sweep.stages import knn
 
         self.data = store_data(self.folder, self.features)
         self.knn = self.folder / "knn.parquet"
@@ -79,9 +80,7 @@ class Stages:
 
     def cell(self, n_neighbors: int, min_dist: float, seed: int, **umap: Any) -> np.ndarray:
         """Return one cell's coordinates, float32, shape (n, n_components)."""
-        import embedding
-        import graph
-        import initial_layout
+        from umap_sweep.stages import embedding, graph, initial_layout
 
         umap = UMAP_DEFAULTS | umap
         edges, vertices, start, out = (

@@ -27,11 +27,10 @@ ROWS, COLUMNS, K, EPOCHS = 20_000, 50, 15, 200
 
 def functions() -> tuple[Callable[[], object], ...]:
     """Return what computes each of `STAGES`; the last two on the k-NN of the second."""
-    import graph
-    import knn
     import numpy as np
     from test_exactness import clouds
-    from umap_sweep import layout, spectral
+
+    from umap_sweep.stages import graph, knn, layout, spectral
 
     features = clouds(ROWS, COLUMNS).astype(np.float32)
 

@@ -10,16 +10,17 @@ import tempfile
 from pathlib import Path
 
 import conftest  # puts the scripts on the path, and holds the CPU
-import high_dimensional
 import numpy as np
 import pandas as pd
 import scipy.stats
-from cell_metrics import Cell, columns_of, measure
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
-from umap_sweep import labels, measures, store
+
+from umap_sweep import store
+from umap_sweep.quality import high_dimensional, labels, measures
+from umap_sweep.quality.cell_metrics import Cell, columns_of, measure
 
 SAMPLE, SEEDS = 1000, range(10)
 # Up to so many rows all pairs and all triplets are counted, from there on this many random ones of either.

@@ -8,11 +8,7 @@ import warnings
 from pathlib import Path
 
 import anndata
-import export_anndata
-import fetch
-import graph
 import h5py
-import knn
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -21,15 +17,19 @@ import pyarrow.parquet as pq
 import pytest
 import scanpy
 import scipy.sparse
-import timing_arm
 from anndata import AnnData
 from conftest import Stages, snakemake, store_data
 from sklearn.neighbors import KNeighborsTransformer
 from test_exactness import assert_same_bits, clouds
 from test_fetch import matrix, refusal
 from umap import UMAP
-from umap_sweep import imported, reading, store
+
+from umap_sweep import store
 from umap_sweep.errors import InputError
+from umap_sweep.results import export_anndata
+from umap_sweep.sources import fetch, imported_knn, reading
+from umap_sweep.stages import graph, knn
+from umap_sweep.timing import arms as timing_arm
 
 matplotlib.use("Agg")
 
@@ -420,7 +420,7 @@ def scanpy_file(folder: Path, k: int = 15, features: np.ndarray = FEATURES, **op
 
 
 def bring_in(path: Path, k: int = 15, metric: str = "euclidean", key: str | None = None) -> tuple:
-    return imported.read(path, k, IDS, metric, key)
+    return imported_knn.read(path, k, IDS, metric, key)
 
 
 @pytest.mark.parametrize("itself", [True, False], ids=["itself", "without itself"])
@@ -607,9 +607,11 @@ def test_graphs_that_cannot_be_used(tmp_path):
     assert "was computed with the metric euclidean, and knn.metric is cosine. Set knn.metric to euclidean" in message
     assert bring_in(path, metric="l2", key="mine")[0].shape == (300, 15)
     assert "300 of 300 rows" in refusal(functools.partial(bring_in, path, 16, key="mine"))
-    call = functools.partial(imported.read, path, 15, IDS[:299], "euclidean", "mine")
+    call = functools.partial(imported_knn.read, path, 15, IDS[:299], "euclidean", "mine")
     assert "has the neighbours of 300 rows, and the data has 299 rows" in refusal(call)
-    call = functools.partial(imported.read, path, 15, pa.chunked_array([IDS.to_pylist()[::-1]]), "euclidean", "mine")
+    call = functools.partial(
+        imported_knn.read, path, 15, pa.chunked_array([IDS.to_pylist()[::-1]]), "euclidean", "mine"
+    )
     assert f"Row 0 is 'cell0' in {path} and 'cell299' in the data." in refusal(call)
     with h5py.File(path, "r+") as file:
         file["obsp/mine_distances/indices"][5] = 10**6

@@ -17,17 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import atlas
 import numpy as np
-import plot_grid
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import ROOT
 from PIL import Image
-from umap_sweep import configuration, measures, store
+
+from umap_sweep import store
+from umap_sweep.atlas import page as atlas
 from umap_sweep.errors import InputError
+from umap_sweep.figures import pictures
+from umap_sweep.quality import measures
+from umap_sweep.settings import configuration
 
 SCRIPTS = ("painter.js", "data.js", "state.js", "drawing.js", "page.js", "saving.js", "controls.js")
 PAGE = [ROOT / "scripts" / "atlas_page" / name for name in ("page.html", "atlas.css", *SCRIPTS)]
@@ -266,13 +269,13 @@ def test_labels_are_a_scale_where_the_figures_take_them_for_one(
     toy.store_data(list(itertools.islice(itertools.cycle(labels), COUNT)))
     shown = toy.collect(label_kind=kind)[0]["label"]
     assert ("low" in shown, "names" in shown) == (scale, not scale)
-    assert bool(plot_grid.colour_points(pa.array(labels), kind, len(labels)).limits) == scale
+    assert bool(pictures.colour_points(pa.array(labels), kind, len(labels)).limits) == scale
 
 
 def test_colours_of_labels_are_those_of_the_figures() -> None:
     source = (PAGE[0].parent / "drawing.js").read_text(encoding="utf-8")
     light = re.search(r"light: \[(.*?)\]", source, re.DOTALL)[1]
-    assert re.findall(r"#\w{6}", light) == plot_grid.CATEGORY_COLOURS
+    assert re.findall(r"#\w{6}", light) == pictures.CATEGORY_COLOURS
 
 
 def test_a_copied_configuration_is_the_cell() -> None:

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
-from umap_sweep import store, watching
+
+from umap_sweep import store
+from umap_sweep.timing import watching
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
@@ -20,7 +22,8 @@ import point
 import report
 import synthetic
 import tables
-import timing_arm
+
+from umap_sweep.timing import arms as timing_arm
 
 
 def points() -> pd.DataFrame:

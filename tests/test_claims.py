@@ -2,17 +2,17 @@
 
 import shutil
 
-import claim_runs
-import claims as claims_script
-import judge_claims
 import numpy as np
 import pandas as pd
-import plot_claims
 import pyarrow as pa
 import pytest
 from conftest import snakemake, store_data
+
 from umap_sweep import store
 from umap_sweep.errors import InputError
+from umap_sweep.figures import claims as plot_claims
+from umap_sweep.reproduce import claim_runs, judge_claims
+from umap_sweep.reproduce import claims as claims_script
 
 IRIS = {"datasets": {"iris": {"source": "sklearn", "name": "iris"}}, "claims": {"dataset": "iris", "n_neighbors": 10}}
 FIRST_COLUMNS = ["claim", "expected", "observed", "holds", "source"]

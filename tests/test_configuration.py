@@ -7,8 +7,9 @@ import sys
 import pytest
 import yaml
 from conftest import ROOT
-from umap_sweep import configuration
+
 from umap_sweep.errors import InputError
+from umap_sweep.settings import configuration
 
 
 @pytest.fixture

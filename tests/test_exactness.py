@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from conftest import Stages
 from sklearn.datasets import load_digits
-from umap_sweep.spectral import deterministic_arpack
+
+from umap_sweep.stages.spectral import deterministic_arpack
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:umap")
 
@@ -157,7 +158,7 @@ def test_other_metrics(tmp_path, rows, metric):
 
 def knn_arrays(stages: Stages) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and distances of the stored k-NN."""
-    import graph
+    from umap_sweep.stages import graph
 
     return graph.prune(stages.knn, stages.k)
 

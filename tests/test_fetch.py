@@ -19,7 +19,6 @@ from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 
-import fetch
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -27,8 +26,10 @@ import pyarrow.parquet as pq
 import pytest
 import sklearn.datasets
 from pyarrow import feather
-from umap_sweep import reading, store
+
+from umap_sweep import store
 from umap_sweep.errors import InputError
+from umap_sweep.sources import fetch, reading
 
 SCRIPT = Path(fetch.__file__)
 

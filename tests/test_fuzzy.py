@@ -1,10 +1,10 @@
 """The fuzzy graph is umap-learn's own, bit for bit, on k-NN drawn wide."""
 
-import graph
 import numba
 import numpy as np
 import pytest
-from umap_sweep import fuzzy
+
+from umap_sweep.stages import fuzzy, graph
 
 ROWS = 1500
 

@@ -4,14 +4,15 @@ import os
 import subprocess
 import sys
 
-import knn
 import numpy as np
 import pytest
 from conftest import ROOT, store_data
 from scipy.spatial.distance import cdist
 from test_exactness import clouds
+
 from umap_sweep import environment, store
 from umap_sweep.errors import InputError
+from umap_sweep.stages import knn
 
 
 def exact(features: np.ndarray, k: int, metric: str = "euclidean", threads: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from umap_sweep import layout
+
+from umap_sweep.stages import layout
 
 CASES = 60
 

@@ -3,26 +3,31 @@
 import os
 from pathlib import Path
 
-import cell_metrics
-import high_dimensional
-import metrics
-import neighboring_cells
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 import scipy.spatial
 import scipy.stats
-import seed_pairs
-import shortlist
 import sklearn.datasets
 import sklearn.decomposition
 import sklearn.manifold
 import sklearn.metrics
 from conftest import Stages, snakemake
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
-from umap_sweep import labels, measures, store
+
+from umap_sweep import store
 from umap_sweep.errors import InputError
+from umap_sweep.quality import (
+    cell_metrics,
+    high_dimensional,
+    labels,
+    measures,
+    metrics,
+    neighboring_cells,
+    seed_pairs,
+    shortlist,
+)
 
 DIGITS = {
     "dataset": "digits",

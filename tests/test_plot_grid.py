@@ -9,18 +9,20 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import plot_grid
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+
 from umap_sweep.errors import InputError
+from umap_sweep.figures import grid as plot_grid
+from umap_sweep.figures import pictures, style
 
 PLOT = {"label_kind": "auto", "panel_size": 1.2, "dpi": 100, "vector_format": "svg"}
 SIDE = 120
 MANY = 2_000  # Enough for a panel of 120 pixels to be shaded.
-BLUE, VERMILLION = (np.rint(255 * np.array(to_rgb(plot_grid.CATEGORY_COLOURS[place]))) for place in (0, 1))
+BLUE, VERMILLION = (np.rint(255 * np.array(to_rgb(pictures.CATEGORY_COLOURS[place]))) for place in (0, 1))
 
 
 def cloud(rows: int, seed: int = 0) -> np.ndarray:
@@ -59,8 +61,8 @@ def texts(svg: Path) -> list[str]:
     return [text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") for text in found]
 
 
-def colouring(labels: Any, kind: str = "auto") -> plot_grid.Colouring:
-    return plot_grid.colour_points(pa.array(labels), kind, len(labels))
+def colouring(labels: Any, kind: str = "auto") -> pictures.Colouring:
+    return pictures.colour_points(pa.array(labels), kind, len(labels))
 
 
 def drawn(cells: dict[tuple[int, float], np.ndarray], labels: Any, dimensions: int = 2) -> Figure:
@@ -101,7 +103,7 @@ def test_panels_are_square_and_show_the_picture_pixel_for_pixel(tmp_path: Path) 
     points, labels = cloud(MANY), np.arange(MANY) % 4
     png, _ = plot(write_sweep(tmp_path / "sweep.parquet", {(15, 0.1): points}, labels), tmp_path)
     page = np.rint(255 * matplotlib.image.imread(png)[..., :3]).astype(np.uint8)
-    expected = plot_grid.shade(points, colouring(labels), SIDE)[::-1]
+    expected = pictures.shade(points, colouring(labels), SIDE)[::-1]
     inside = expected[4:-4, 4:-4]  # The frame covers the panel's edge.
     windows = np.lib.stride_tricks.sliding_window_view(page, inside.shape)[:, :, 0]
     candidates = np.argwhere((windows[:, :, 50, 50] == inside[50, 50]).all(axis=-1))
@@ -130,8 +132,8 @@ def test_only_the_cells_of_the_seeds_are_drawn(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", [np.arange(MANY) % 7, np.random.default_rng(1).normal(size=MANY)])
 def test_row_order_does_not_matter_where_points_are_many(labels: np.ndarray) -> None:
     points, order = cloud(MANY), np.random.default_rng(2).permutation(MANY)
-    picture = plot_grid.shade(points, colouring(labels), SIDE)
-    np.testing.assert_array_equal(picture, plot_grid.shade(points[order], colouring(labels[order]), SIDE))
+    picture = pictures.shade(points, colouring(labels), SIDE)
+    np.testing.assert_array_equal(picture, pictures.shade(points[order], colouring(labels[order]), SIDE))
 
 
 def test_a_pixel_mixes_the_classes_in_it_by_their_shares() -> None:
@@ -140,7 +142,7 @@ def test_a_pixel_mixes_the_classes_in_it_by_their_shares() -> None:
 
     def middle(share: int) -> np.ndarray:
         labels = ["a"] * share + ["b"] * (100 - share) + ["a", "b"]
-        return plot_grid.shade(points, colouring(labels), SIDE)[60, 60].astype(float)
+        return pictures.shade(points, colouring(labels), SIDE)[60, 60].astype(float)
 
     np.testing.assert_array_equal(middle(100), BLUE)
     np.testing.assert_array_equal(middle(0), VERMILLION)
@@ -152,7 +154,7 @@ def test_a_pixel_mixes_the_classes_in_it_by_their_shares() -> None:
 def test_no_class_lies_on_top_where_points_are_few(leading: str) -> None:
     points = cloud(1000) * 0.2 + np.float32(0.5)
     labels = sorted(["a", "b"] * 500, reverse=leading == "b")
-    picture = plot_grid.scatter(points, colouring(labels), 300).astype(float)
+    picture = pictures.scatter(points, colouring(labels), 300).astype(float)
     blue = np.linalg.norm(picture - BLUE, axis=-1) < 90
     vermillion = np.linalg.norm(picture - VERMILLION, axis=-1) < 90
     assert 0.8 < blue.sum() / vermillion.sum() < 1.25
@@ -162,7 +164,7 @@ def test_no_class_lies_on_top_where_points_are_few(leading: str) -> None:
 def test_a_point_that_lies_alone_is_seen(rows: int) -> None:
     points = cloud(rows)
     points[0] = [50, 50]
-    draw = plot_grid.shade if rows > MANY else plot_grid.scatter
+    draw = pictures.shade if rows > MANY else pictures.scatter
     picture = draw(points, colouring(["lone"] + ["of many"] * (rows - 1)), 520)
     corner = picture[-40:, -40:]
     marked = (corner < 140).any(axis=-1)
@@ -208,7 +210,7 @@ def test_labels_are_plain_text_on_one_line(tmp_path: Path) -> None:
 
 def test_no_text_leaves_the_page() -> None:
     labels = [f"{'W' * 60} {place}" for place in range(30)]
-    with matplotlib.rc_context(plot_grid.STYLE):
+    with matplotlib.rc_context(style.STYLE):
         figure = drawn({(15, 0.1): cloud(30)}, labels)
         canvas = matplotlib.backends.backend_agg.FigureCanvasAgg(figure)
         canvas.draw()
@@ -228,7 +230,7 @@ def test_of_thousands_of_categories_the_most_frequent_are_coloured() -> None:
     assert [entry[:2] for entry in found.legend[:24]] == [(f"c{place}", 200) for place in range(24)]
     assert found.legend[24:] == [("other: 2,976 labels", 2976, 24)]
     assert "24 most frequent of 3,000" in found.title
-    assert np.allclose(found.palette[found.codes[0]], to_rgb(plot_grid.OTHER_COLOUR))
+    assert np.allclose(found.palette[found.codes[0]], to_rgb(pictures.OTHER_COLOUR))
 
 
 def test_missing_labels_are_light_grey_and_named() -> None:
@@ -236,8 +238,8 @@ def test_missing_labels_are_light_grey_and_named() -> None:
         found = colouring(labels)
         assert found.legend[-1][:2] == ("no label", 2)
         for place in (1, 2):
-            assert np.allclose(found.palette[found.codes[place]], to_rgb(plot_grid.NO_LABEL_COLOUR))
-    none = plot_grid.colour_points(pa.array([None, None], pa.string()), "auto", 2)
+            assert np.allclose(found.palette[found.codes[place]], to_rgb(pictures.NO_LABEL_COLOUR))
+    none = pictures.colour_points(pa.array([None, None], pa.string()), "auto", 2)
     assert [entry[:2] for entry in none.legend] == [("no label", 2)]
 
 
@@ -273,7 +275,7 @@ def test_numeric_limits_resist_outliers_and_say_so() -> None:
 def test_a_pixel_has_the_colour_of_the_mean_number() -> None:
     labels = np.r_[np.zeros(50), np.ones(50), 0.0, 1.0]
     points = np.vstack([np.full((100, 2), 0.5), [[0, 0], [1, 1]]])
-    picture = plot_grid.shade(points, colouring(labels, "numeric"), SIDE)
+    picture = pictures.shade(points, colouring(labels, "numeric"), SIDE)
     viridis = np.rint(255 * np.array(matplotlib.colormaps["viridis"](128)[:3]))
     assert np.abs(picture[60, 60] - viridis).max() <= 1
 
@@ -294,7 +296,7 @@ def test_other_dimensions(tmp_path: Path, dimensions: int, said: str) -> None:
 
 def test_bars_of_a_histogram_are_as_high_as_their_points_are_many() -> None:
     points = np.repeat(np.float32([[0], [1]]), [300, 100], axis=0)
-    picture = plot_grid.stack(points, colouring(["a"] * 150 + ["b"] * 250), 100)
+    picture = pictures.stack(points, colouring(["a"] * 150 + ["b"] * 250), 100)
     coloured = (picture < 255).any(axis=-1)
     heights = coloured.sum(axis=0)
     high, low = heights[:50].max(), heights[50:].max()
@@ -343,7 +345,7 @@ def test_a_turned_cell_is_drawn_as_the_one_it_is_turned_onto() -> None:
     points, labels = cloud(MANY), np.arange(MANY) % 4
     turned = np.stack([-points[:, 1], points[:, 0]], axis=1)
     cells, _ = plot_grid.aligned({(5, 0.1): points, (15, 0.1): turned})
-    first, second = (plot_grid.shade(cell, colouring(labels), SIDE).astype(int) for cell in cells.values())
+    first, second = (pictures.shade(cell, colouring(labels), SIDE).astype(int) for cell in cells.values())
     # But for points on the border of two pixels.
     assert (np.abs(first - second).max(axis=-1) > 30).mean() < 0.02
-    assert (np.abs(first - plot_grid.shade(turned, colouring(labels), SIDE)).max(axis=-1) > 30).mean() > 0.2
+    assert (np.abs(first - pictures.shade(turned, colouring(labels), SIDE)).max(axis=-1) > 30).mean() > 0.2

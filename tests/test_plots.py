@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import neighboring_cells
 import numpy as np
 import pandas as pd
-import plot_changes
-import plot_instability
-import plot_metrics
-import plot_stability
 import pyarrow as pa
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from umap_sweep import measures, store
+
+from umap_sweep import store
+from umap_sweep.figures import changes as plot_changes
+from umap_sweep.figures import instability as plot_instability
+from umap_sweep.figures import metrics as plot_metrics
+from umap_sweep.figures import stability as plot_stability
+from umap_sweep.quality import measures, neighboring_cells
 
 PLOT = {"label_kind": "auto", "panel_size": 1, "dpi": 60, "vector_format": "svg"}
 

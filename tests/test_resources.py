@@ -6,7 +6,8 @@ import sys
 import pandas as pd
 import pytest
 from conftest import ROOT, snakemake
-from umap_sweep import resources
+
+from umap_sweep.planning import resources
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 

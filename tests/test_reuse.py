@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, Run, snakemake
+
 from umap_sweep import environment, store
 from umap_sweep.errors import InputError
 

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import slurm
 from conftest import Run, snakemake
+
 from umap_sweep import store
 
 pytestmark = pytest.mark.skipif(slurm.reason_to_skip() is not None, reason=f"{slurm.reason_to_skip()}")

@@ -1,16 +1,19 @@
 """The target `timing`: the grid by umap-learn and by this pipeline, each stage's time, and what is said of it."""
 
-import join_timing
 import numpy as np
 import pandas as pd
-import plot_timing
 import pyarrow as pa
 import pytest
-import timing
-import timing_arm
 from conftest import ROOT, UMAP_DEFAULTS, snakemake, store_data
-from umap_sweep import configuration, notebook, store
+
+from umap_sweep import store
 from umap_sweep.errors import InputError
+from umap_sweep.figures import timing as plot_timing
+from umap_sweep.settings import configuration
+from umap_sweep.timing import arms as timing_arm
+from umap_sweep.timing import notebook
+from umap_sweep.timing import report as timing
+from umap_sweep.timing import table as join_timing
 
 IRIS = {
     "dataset": "iris",

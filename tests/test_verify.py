@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import verify as verify_script
 from conftest import ROOT, snakemake
-from fingerprints import name_of
+
 from umap_sweep import store
+from umap_sweep.reproduce import verify as verify_script
+from umap_sweep.reproduce.fingerprints import name_of
 
 CONFIG = {
     "dataset": "iris",

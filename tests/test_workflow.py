@@ -7,15 +7,16 @@ import subprocess
 import sys
 import time
 
-import manifest
 import numpy as np
 import pandas as pd
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, UMAP_DEFAULTS, Run, snakemake
+
 from umap_sweep import store
 from umap_sweep.errors import InputError
+from umap_sweep.results import manifest
 
 IRIS = {
     "dataset": "iris",

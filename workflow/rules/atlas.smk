@@ -1,10 +1,13 @@
+# Takes all of a sweep; makes `atlas.html`.
+
+
 rule atlas:
+    """Make the page that shows all cells, linked."""
     input:
         unpack(comparisons_in_atlas),
         data=DATA_FILE,
         knn=widest_knn,
         embeddings=embeddings,
-        page=ATLAS_PAGE,
     output:
         "results/{dataset}/atlas.html",
     log:
@@ -17,10 +20,11 @@ rule atlas:
         mem_mb=memory_of("atlas"),
         runtime=minutes_of("atlas"),
     params:
+        code=code_of("atlas"),
         dataset="{dataset}",
         metric=SETTINGS["knn"]["metric"],
-        cells=CELLS.dataframe.to_dict("records"),
-        shared=copied_settings(),
+        cells=as_records(CELLS.table),
+        shared=copied(SETTINGS),
         atlas=SETTINGS["atlas"],
         label_kind=SETTINGS["plot"]["label_kind"],
     script:

@@ -1,5 +1,8 @@
+# Takes a data set; makes the trial of umap-learn's statements on reproducibility: `claims.parquet` and its figure.
+#
 # The two processes run side by side: each keeps to one thread but for a moment, and compiles the same code.
 rule claim_runs:
+    """Run the arms of umap-learn's statements on reproducibility, in one of two processes."""
     input:
         data=DATA_FILE,
     output:
@@ -14,12 +17,14 @@ rule claim_runs:
         mem_mb=doubling(4000),
         runtime=doubling(120),
     params:
+        code=code_of("claim_runs"),
         n_neighbors=SETTINGS["claims"]["n_neighbors"],
     script:
         "../../scripts/claim_runs.py"
 
 
 rule judge_claims:
+    """Judge the statements by what the two processes have computed."""
     input:
         first="results/{dataset}/claims/first.parquet",
         again="results/{dataset}/claims/again.parquet",
@@ -40,11 +45,14 @@ rule judge_claims:
     resources:
         mem_mb=doubling(1000),
         runtime=doubling(30),
+    params:
+        code=code_of("judge_claims"),
     script:
         "../../scripts/judge_claims.py"
 
 
 rule plot_claims:
+    """Draw the pictures behind the claims."""
     input:
         claims="results/{dataset}/claims.parquet",
         first="results/{dataset}/claims/first.parquet",
@@ -67,6 +75,7 @@ rule plot_claims:
         mem_mb=doubling(1000),
         runtime=doubling(30),
     params:
+        code=code_of("plot_claims"),
         dataset="{dataset}",
         plot=SETTINGS["plot"],
     script:
@@ -75,6 +84,7 @@ rule plot_claims:
 
 # It has no output, because the table must survive its failure; so it says its piece every time.
 rule claims:
+    """Try umap-learn's statements on reproducibility on this machine, and fail where one does not hold."""
     input:
         claims=f"results/{SETTINGS['claims']['dataset']}/claims.parquet",
         plot=f"results/{SETTINGS['claims']['dataset']}/plots/claims.png",
@@ -86,6 +96,7 @@ rule claims:
         mem_mb=doubling(1000),
         runtime=doubling(30),
     params:
+        code=code_of("claims"),
         dataset=SETTINGS["claims"]["dataset"],
     script:
         "../../scripts/claims.py"

@@ -1,4 +1,8 @@
+# Takes the embeddings; makes what holds them together: `sweep.parquet`, `sweep.h5ad`, `manifest.json`, `grid.png`.
+
+
 rule sweep:
+    """Join all cells into one tidy table."""
     input:
         embeddings=embeddings,
     output:
@@ -13,13 +17,14 @@ rule sweep:
         mem_mb=memory_of("sweep"),
         runtime=minutes_of("sweep"),
     params:
+        code=code_of("sweep"),
         cell_keys=embedding_keys,
     script:
         "../../scripts/sweep.py"
 
 
-# In no other target, because it holds the data once more.
 rule anndata:
+    """Write all cells into one AnnData file. In no other target, because it holds the data once more."""
     input:
         data=DATA_FILE.format(dataset=DATASET),
         embeddings=embeddings,
@@ -36,6 +41,7 @@ rule anndata:
         mem_mb=fetch_mem_mb,
         runtime=doubling(60),
     params:
+        code=code_of("export_anndata"),
         dataset=DATASET,
         id=SETTINGS["datasets"][DATASET].get("id"),
         cell_keys=embedding_keys,
@@ -44,6 +50,7 @@ rule anndata:
 
 
 rule manifest:
+    """Write down what was run on what."""
     input:
         all_stages,
     output:
@@ -57,11 +64,14 @@ rule manifest:
     resources:
         mem_mb=memory_of("manifest"),
         runtime=minutes_of("manifest"),
+    params:
+        code=code_of("manifest"),
     script:
         "../../scripts/manifest.py"
 
 
 rule plot_grid:
+    """Draw the n_neighbors × min_dist figure."""
     input:
         sweep="results/{dataset}/sweep.parquet",
     output:
@@ -82,6 +92,7 @@ rule plot_grid:
         mem_mb=memory_of("plot_grid"),
         runtime=minutes_of("plot_grid"),
     params:
+        code=code_of("plot_grid"),
         plot=SETTINGS["plot"],
         dataset="{dataset}",
         metric=SETTINGS["knn"]["metric"],

@@ -1,13 +1,17 @@
+# Takes data and k-NN; makes graphs, initial layouts and, cell by cell, `embedding.parquet`.
+
+
 rule graph:
+    """Prune the k-NN to one n_neighbors, and make its fuzzy graph."""
     input:
         knn=KNN_FILE,
     output:
-        edges=f"{GRAPH_FOLDER}/edges.parquet",
-        vertices=f"{GRAPH_FOLDER}/vertices.parquet",
+        edges=EDGES_FILE,
+        vertices=VERTICES_FILE,
     log:
-        f"results/{{dataset}}/logs/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.log",
+        f"results/{{dataset}}/logs/graph/{GRAPH}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.tsv"
+        f"results/{{dataset}}/benchmarks/graph/{GRAPH}.tsv"
     priority: longest_first_of_graphs
     conda:
         "../../envs/umap-sweep.yaml"
@@ -15,6 +19,7 @@ rule graph:
         mem_mb=memory_of("graph", "n_neighbors"),
         runtime=minutes_of("graph", "n_neighbors"),
     params:
+        code=code_of("graph"),
         umap=only("n_components", "n_epochs", "init", "set_op_mix_ratio", "local_connectivity"),
         held=HELD,
     script:
@@ -22,17 +27,18 @@ rule graph:
 
 
 rule initial_layout:
+    """Place every point where the layout starts, for one n_neighbors and seed."""
     input:
         data=DATA_FILE,
         knn=KNN_FILE,
-        edges=f"{GRAPH_FOLDER}/edges.parquet",
-        vertices=f"{GRAPH_FOLDER}/vertices.parquet",
+        edges=EDGES_FILE,
+        vertices=VERTICES_FILE,
     output:
         INITIAL_LAYOUT_FILE,
     log:
-        f"results/{{dataset}}/logs/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.log",
+        f"results/{{dataset}}/logs/initial_layout/{GRID_ROW}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.tsv"
+        f"results/{{dataset}}/benchmarks/initial_layout/{GRID_ROW}.tsv"
     priority: longest_first_of_graphs
     conda:
         "../../envs/umap-sweep.yaml"
@@ -40,6 +46,7 @@ rule initial_layout:
         mem_mb=memory_of("initial_layout"),
         runtime=minutes_of("initial_layout"),
     params:
+        code=code_of("initial_layout"),
         umap=only("n_components", "init", "metric_kwds"),
         held=HELD,
     script:
@@ -47,15 +54,16 @@ rule initial_layout:
 
 
 rule embedding:
+    """Lay out one cell."""
     input:
         data=DATA_FILE,
-        edges=f"{GRAPH_FOLDER}/edges.parquet",
-        vertices=f"{GRAPH_FOLDER}/vertices.parquet",
+        edges=EDGES_FILE,
+        vertices=VERTICES_FILE,
         initial_layout=INITIAL_LAYOUT_FILE,
     output:
         EMBEDDING_FILE,
     log:
-        f"results/{{dataset}}/logs/embeddings/{CELLS.wildcard_pattern}.log",
+        f"results/{{dataset}}/logs/embeddings/{CELL_FOLDERS}.log",
     benchmark:
         EMBEDDING_BENCHMARK
     priority: longest_first
@@ -65,6 +73,7 @@ rule embedding:
         mem_mb=memory_of("embedding"),
         runtime=minutes_of("embedding"),
     params:
+        code=code_of("embedding"),
         key=embedding_key,
         umap=only("n_components", "spread", "repulsion_strength", "learning_rate", "negative_sample_rate"),
     script:

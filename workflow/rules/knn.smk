@@ -1,5 +1,8 @@
+# Takes the data; makes `knn.parquet`: each row's nearest neighbours, for the largest k of the sweep.
+#
 # Wildcards are repeated in the params, because they are not in the key of the cache between workflows.
 rule cached_knn:
+    """Compute the k-NN for the largest k, or take one made elsewhere; from the cache between workflows where it is there."""
     input:
         data=DATA_FILE,
         imported=imported_knn,
@@ -15,6 +18,7 @@ rule cached_knn:
         mem_mb=memory_of("knn"),
         runtime=minutes_of("knn"),
     params:
+        code=code_of("knn"),
         metric="{metric}",
         k="{knn_k}",
         seed="{knn_seed}",
@@ -23,13 +27,13 @@ rule cached_knn:
         metric_kwds=SETTINGS["umap"]["metric_kwds"],
         neighbors_key=SETTINGS["knn"].get("neighbors_key"),
         held=HELD,
-        versions=VERSIONS,
         provenance=provenance,
     script:
         "../../scripts/knn.py"
 
 
 use rule cached_knn as knn with:
+    """Compute the k-NN for the largest k, or take one made elsewhere."""
     benchmark:
         f"results/{{dataset}}/benchmarks/knn/metric={{metric}}/{KNN}.tsv"
 

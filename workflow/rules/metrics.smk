@@ -1,4 +1,8 @@
+# Takes data, k-NN and embeddings; makes metrics, comparisons of cells, the short list, and their figures.
+
+
 rule high_dimensional:
+    """Choose the rows, pairs and triplets that cells are measured on."""
     input:
         data=DATA_FILE,
     output:
@@ -16,6 +20,7 @@ rule high_dimensional:
         mem_mb=memory_of("high_dimensional"),
         runtime=minutes_of("high_dimensional"),
     params:
+        code=code_of("high_dimensional"),
         metrics=SETTINGS["metrics"],
         metric_kwds=SETTINGS["umap"]["metric_kwds"],
         cpu=SETTINGS["cpu"],
@@ -24,6 +29,7 @@ rule high_dimensional:
 
 
 rule cell_metrics:
+    """Measure all cells of one row of the grid."""
     input:
         embeddings=embeddings_of,
         knn=KNN_FILE,
@@ -45,14 +51,15 @@ rule cell_metrics:
         mem_mb=memory_of("cell_metrics"),
         runtime=minutes_of("cell_metrics"),
     params:
+        code=code_of("cell_metrics"),
         cell_keys=keys_of,
         label_kind=SETTINGS["plot"]["label_kind"],
     script:
         "../../scripts/cell_metrics.py"
 
 
-# Seconds and memory come from Snakemake's own measurement of each layout's job.
 rule metrics:
+    """Join the metrics of all cells, and what their layouts cost by Snakemake's own measurement."""
     input:
         metrics=cell_metrics,
         benchmarks=embedding_benchmarks,
@@ -74,12 +81,14 @@ rule metrics:
         mem_mb=memory_of("metrics"),
         runtime=minutes_of("metrics"),
     params:
+        code=code_of("metrics"),
         cell_keys=embedding_keys,
     script:
         "../../scripts/metrics.py"
 
 
 rule neighboring_cells:
+    """Compare every cell with the next one along n_neighbors and along min_dist."""
     input:
         embeddings=embeddings,
         neighbors=neighbors,
@@ -101,12 +110,14 @@ rule neighboring_cells:
         mem_mb=memory_of("neighboring_cells"),
         runtime=minutes_of("neighboring_cells"),
     params:
+        code=code_of("neighboring_cells"),
         cell_keys=embedding_keys,
     script:
         "../../scripts/neighboring_cells.py"
 
 
 rule seed_pairs:
+    """Compare the seeds of one n_neighbors and min_dist, two by two."""
     input:
         embeddings=embeddings_of,
         neighbors=neighbors_of_seeds,
@@ -123,12 +134,14 @@ rule seed_pairs:
         mem_mb=memory_of("seed_pairs"),
         runtime=minutes_of("seed_pairs"),
     params:
+        code=code_of("seed_pairs"),
         cell_keys=keys_of,
     script:
         "../../scripts/seed_pairs.py"
 
 
 rule stability:
+    """Join the comparisons of seeds into one table."""
     input:
         seed_pairs,
     output:
@@ -148,11 +161,14 @@ rule stability:
     resources:
         mem_mb=memory_of("stability"),
         runtime=minutes_of("stability"),
+    params:
+        code=code_of("stability"),
     script:
         "../../scripts/stability.py"
 
 
 rule shortlist:
+    """List the cells that no other cell beats."""
     input:
         unpack(compared),
     output:
@@ -172,11 +188,14 @@ rule shortlist:
     resources:
         mem_mb=memory_of("shortlist"),
         runtime=minutes_of("shortlist"),
+    params:
+        code=code_of("shortlist"),
     script:
         "../../scripts/shortlist.py"
 
 
 rule plot_metrics:
+    """Draw the metrics of all cells as heatmaps."""
     input:
         metrics="results/{dataset}/metrics.parquet",
         shortlist="results/{dataset}/shortlist.parquet",
@@ -198,6 +217,7 @@ rule plot_metrics:
         mem_mb=memory_of("plot_metrics"),
         runtime=minutes_of("plot_metrics"),
     params:
+        code=code_of("plot_metrics"),
         plot=SETTINGS["plot"],
         dataset="{dataset}",
     script:
@@ -205,6 +225,7 @@ rule plot_metrics:
 
 
 rule plot_changes:
+    """Draw what changes from cell to cell and from seed to seed."""
     input:
         unpack(changes),
     output:
@@ -225,6 +246,7 @@ rule plot_changes:
         mem_mb=memory_of("plot_changes"),
         runtime=minutes_of("plot_changes"),
     params:
+        code=code_of("plot_changes"),
         plot=SETTINGS["plot"],
         dataset="{dataset}",
     script:
@@ -232,6 +254,7 @@ rule plot_changes:
 
 
 rule plot_stability:
+    """Draw how much other seeds change each cell."""
     input:
         stability="results/{dataset}/stability.parquet",
     output:
@@ -252,6 +275,7 @@ rule plot_stability:
         mem_mb=memory_of("plot_stability"),
         runtime=minutes_of("plot_stability"),
     params:
+        code=code_of("plot_stability"),
         plot=SETTINGS["plot"],
         dataset="{dataset}",
     script:
@@ -259,6 +283,7 @@ rule plot_stability:
 
 
 rule plot_instability:
+    """Draw which points other seeds move."""
     input:
         sweep="results/{dataset}/sweep.parquet",
         points=stability_points,
@@ -280,11 +305,12 @@ rule plot_instability:
         mem_mb=memory_of("plot_instability"),
         runtime=minutes_of("plot_instability"),
     params:
+        code=code_of("plot_instability"),
         plot=SETTINGS["plot"],
         dataset="{dataset}",
-        cells=cells_with_stability(),
-        knn_seed=seeds_drawn()[0],
-        seed=seeds_drawn()[1],
+        cells=CELLS.seeded(),
+        knn_seed=CELLS.seeds_drawn()[0],
+        seed=CELLS.seeds_drawn()[1],
         method=SETTINGS["knn"]["method"],
     script:
         "../../scripts/plot_instability.py"

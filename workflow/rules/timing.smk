@@ -1,5 +1,8 @@
+# Takes a data set; makes the comparison of umap-learn's time with this pipeline's: `timing.parquet` and its figure.
+#
 # The arms take all cores, so that they run one after the other and nothing beside them.
 rule timing_arm:
+    """Time one way of running the grid, stage by stage."""
     input:
         data=DATA_FILE,
     output:
@@ -15,14 +18,17 @@ rule timing_arm:
         mem_mb=doubling(8000),
         runtime=doubling(24 * 60),
     params:
+        code=code_of("timing_arm"),
         fits=timed(TIMED_CELLS),
-        cells=timed(CELLS.dataframe),
+        cells=timed(CELLS.table),
         settings={name: SETTINGS[name] for name in ("knn", "umap", "cpu", "blas_threads")},
+        snakefile=own_snakefile,
     script:
         "../../scripts/timing_arm.py"
 
 
 rule join_timing:
+    """Join the timed arms into one table."""
     input:
         timing_arms,
     output:
@@ -42,11 +48,14 @@ rule join_timing:
     resources:
         mem_mb=doubling(1000),
         runtime=doubling(30),
+    params:
+        code=code_of("join_timing"),
     script:
         "../../scripts/join_timing.py"
 
 
 rule plot_timing:
+    """Draw the timed stages as bars."""
     input:
         "results/{dataset}/timing.parquet",
     output:
@@ -67,6 +76,7 @@ rule plot_timing:
         mem_mb=doubling(1000),
         runtime=doubling(30),
     params:
+        code=code_of("plot_timing"),
         dataset="{dataset}",
         dpi=SETTINGS["plot"]["dpi"],
     script:
@@ -75,6 +85,7 @@ rule plot_timing:
 
 # It has no output, so it says its piece every time.
 rule timing:
+    """Time the grid by umap-learn and here, stage by stage."""
     input:
         timing=f"results/{DATASET}/timing.parquet",
         plot=f"results/{DATASET}/plots/timing.png",
@@ -86,6 +97,7 @@ rule timing:
         mem_mb=doubling(1000),
         runtime=doubling(30),
     params:
+        code=code_of("timing"),
         dataset=DATASET,
     script:
         "../../scripts/timing.py"

@@ -1,9 +1,12 @@
+# Takes the configuration; makes every stage once more and compares it with what is stored, and `fingerprints.json`.
+#
 # Everything once more, into a folder of its own. Nothing here reads or writes a stored result, except `verify` itself,
 # which holds the two against each other. Other numbers of threads than the sweep's must not matter, nor the order: the
 # cells that a sweep starts last come first here, each from end to end, where a sweep makes all graphs before a layout.
 
 
 use rule fetch as fetch_again with:
+    """Read the data set once more."""
     output:
         again(DATA_FILE),
     log:
@@ -11,10 +14,11 @@ use rule fetch as fetch_again with:
     benchmark:
         "results/{dataset}/benchmarks/verify/fetch.tsv"
     params:
-        download=stored_download,
+        download=stored_downloads,
 
 
 use rule knn as knn_again with:
+    """Compute the k-NN once more."""
     input:
         data=again(DATA_FILE),
         imported=imported_knn,
@@ -29,53 +33,57 @@ use rule knn as knn_again with:
 
 
 use rule graph as graph_again with:
+    """Make a graph once more."""
     input:
         knn=again(KNN_FILE),
     output:
-        edges=again(f"{GRAPH_FOLDER}/edges.parquet"),
-        vertices=again(f"{GRAPH_FOLDER}/vertices.parquet"),
+        edges=again(EDGES_FILE),
+        vertices=again(VERTICES_FILE),
     log:
-        f"results/{{dataset}}/logs/verify/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.log",
+        f"results/{{dataset}}/logs/verify/graph/{GRAPH}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/verify/graph/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}.tsv"
+        f"results/{{dataset}}/benchmarks/verify/graph/{GRAPH}.tsv"
     priority: last_cells_first
     threads: 2
 
 
 use rule initial_layout as initial_layout_again with:
+    """Make an initial layout once more."""
     input:
         data=again(DATA_FILE),
         knn=again(KNN_FILE),
-        edges=again(f"{GRAPH_FOLDER}/edges.parquet"),
-        vertices=again(f"{GRAPH_FOLDER}/vertices.parquet"),
+        edges=again(EDGES_FILE),
+        vertices=again(VERTICES_FILE),
     output:
         again(INITIAL_LAYOUT_FILE),
     log:
-        f"results/{{dataset}}/logs/verify/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.log",
+        f"results/{{dataset}}/logs/verify/initial_layout/{GRID_ROW}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/verify/initial_layout/metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}/seed={{seed}}.tsv"
+        f"results/{{dataset}}/benchmarks/verify/initial_layout/{GRID_ROW}.tsv"
     priority: last_cells_first
     threads: 2
 
 
 use rule embedding as embedding_again with:
+    """Lay out a cell once more."""
     input:
         data=again(DATA_FILE),
-        edges=again(f"{GRAPH_FOLDER}/edges.parquet"),
-        vertices=again(f"{GRAPH_FOLDER}/vertices.parquet"),
+        edges=again(EDGES_FILE),
+        vertices=again(VERTICES_FILE),
         initial_layout=again(INITIAL_LAYOUT_FILE),
     output:
         again(EMBEDDING_FILE),
     log:
-        f"results/{{dataset}}/logs/verify/embeddings/{CELLS.wildcard_pattern}.log",
+        f"results/{{dataset}}/logs/verify/embeddings/{CELL_FOLDERS}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/verify/embeddings/{CELLS.wildcard_pattern}.tsv"
+        f"results/{{dataset}}/benchmarks/verify/embeddings/{CELL_FOLDERS}.tsv"
     priority: last_cells_first
 
 
 # It has no output, because the table must survive its failure, and removes what it compared, so that it always runs. A
 # benchmark would count as an output, and the next run would have nothing to do.
 rule verify:
+    """Compute everything once more and compare it, bit by bit; fail where something differs."""
     input:
         recomputed_stages,
     log:
@@ -87,6 +95,7 @@ rule verify:
         runtime=doubling(60),
     params:
         **SETTINGS["verify"],
+        code=code_of("verify"),
         stored=stages_to_verify,
         folder=verify_folder,
     script:
@@ -94,6 +103,7 @@ rule verify:
 
 
 rule fingerprints:
+    """Record the fingerprints that `verify` later holds a rerun against: a file to commit."""
     input:
         all_stages,
     output:
@@ -107,5 +117,7 @@ rule fingerprints:
     resources:
         mem_mb=doubling(1000),
         runtime=doubling(30),
+    params:
+        code=code_of("fingerprints"),
     script:
         "../../scripts/fingerprints.py"

@@ -1,0 +1,526 @@
+"""Make the atlas: one HTML page, complete in itself, that shows every cell of the sweep and links their points.
+
+The page is a template of our own (`page_files/`) with the style, the scripts and the data written into it. It
+loads nothing from anywhere: the data stands in it as a JSON header and one gzip stream in base64. Text that comes from
+the data can not become markup, because the header has every `<`, `>` and `&` escaped, the page writes text as text
+only, and its content security policy allows no script but the two whose hashes it names.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+import logging
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from umap_sweep import store
+from umap_sweep.cells.keys import column_of
+from umap_sweep.errors import InputError
+from umap_sweep.quality import labels as label_kinds
+from umap_sweep.quality import measures
+
+# The template, the style, and the scripts in the order in which they use each other.
+PAGE = [
+    Path(__file__).parent / "page_files" / name
+    for name in (
+        *("page.html", "atlas.css"),
+        *("painter.js", "data.js", "state.js", "drawing.js", "page.js", "saving.js", "controls.js"),
+    )
+]
+
+# Of the sample and of the drawing order, so that the page's bytes follow from its input.
+SEED = 0
+
+# Coordinates reach from 0 to this; one more stands for a point that has none.
+LARGEST = 65534
+
+# The same for colours on a scale.
+LARGEST_LEVEL = 254
+
+# What a browser opens in seconds. Where cells are so many that the page would hold more, it shows fewer points.
+MOST_BYTES = 200_000_000
+
+# Bins that a scale of labels is cut into, to sample from each alike.
+STRATA = 20
+
+# What identifies a cell in the table of metrics.
+KEY_COLUMNS = ("knn_k", "knn_seed", "n_neighbors", "min_dist", "seed")
+
+
+class Payload:
+    """The arrays of a page, one after the other in one stream, and where each of them is."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._length = 0
+
+    def add(self, values: np.ndarray) -> list[Any]:
+        """Append an array and return its type (numpy's name), its first byte and its number of values."""
+        little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+        place = [values.dtype.name, self._length, values.size]
+        padding = -little.nbytes % 8  # A typed array in the browser must begin at a multiple of its item size.
+        self._parts += [little.tobytes(), bytes(padding)]
+        self._length += little.nbytes + padding
+        return place
+
+    def encode(self) -> str:
+        """Return everything as gzip in base64; the same arrays give the same text."""
+        # Coordinates hardly compress: higher levels take four times as long and save nothing.
+        return base64.b64encode(gzip.compress(b"".join(self._parts), 1, mtime=0)).decode()
+
+
+def choose_rows(strata: np.ndarray, most: int) -> np.ndarray:
+    """Return the rows to show, in the order to draw them.
+
+    The order is random, so that no class lies on top of the others. Above `most` rows it is a sample: each stratum
+    keeps its share of the rows, rounded by largest remainders, and at least one row where there are fewer strata than
+    rows to show.
+
+    Parameters
+    ----------
+    strata : ndarray of int, shape (n,)
+        Which class each row is of, from 0.
+    most : int
+        Rows to show at most.
+
+    Returns
+    -------
+    ndarray of int64, shape (min(n, most),)
+        Row numbers.
+    """
+    generator = np.random.default_rng(SEED)
+    order = generator.permutation(len(strata))
+    if len(order) <= most:
+        return order
+    sizes = np.bincount(strata)
+    share = sizes * (most / len(strata))
+    quota = np.floor(share).astype(np.int64)
+    if np.count_nonzero(sizes) <= most:
+        quota = np.maximum(quota, np.minimum(sizes, 1))
+    while quota.sum() < most:
+        quota[np.argmax(np.where(quota < sizes, share - quota, -np.inf))] += 1
+    while quota.sum() > most:
+        quota[np.argmax(np.where(quota > 1, quota - share, -np.inf))] -= 1
+    # The first rows of each stratum, in the random order.
+    by_stratum = order[np.argsort(strata[order], kind="stable")]
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    kept = np.zeros(len(order), bool)
+    kept[by_stratum[rank < np.repeat(quota, sizes)]] = True
+    return order[kept[order]]
+
+
+def quantise(points: np.ndarray) -> np.ndarray:
+    """Return coordinates as uint16 in a square that holds all points, with one scale for both axes.
+
+    Parameters
+    ----------
+    points : ndarray of float, shape (n, 2)
+        A row that is not finite has no place.
+
+    Returns
+    -------
+    ndarray of uint16, shape (n, 2)
+        0 to `LARGEST`; both are 65535 where a point has no place.
+    """
+    placed = np.isfinite(points).all(axis=1)
+    quantised = np.full(points.shape, LARGEST + 1, np.uint16)
+    if placed.any():
+        low, high = points[placed].min(axis=0), points[placed].max(axis=0)
+        side = float((high - low).max()) or 1.0
+        inside = (points[placed] - (low + high) / 2) / side + 0.5
+        quantised[placed] = np.rint(inside * LARGEST).astype(np.uint16)
+    return quantised
+
+
+def nearest(indices: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """Return each shown row's nearest neighbours, itself left out.
+
+    Parameters
+    ----------
+    indices : ndarray of int, shape (n, k)
+        Row numbers, nearest first, -1 where there is none.
+    rows : ndarray of int, shape (m,)
+        The rows shown, in the page's order.
+    count : int
+        Neighbours to keep at most; less than k.
+
+    Returns
+    -------
+    ndarray of uint32, shape (m, count)
+        Places in the page's order; m where a neighbour is not shown or there is none.
+    """
+    others = indices[rows]
+    is_self_or_none = (others == rows[:, None]) | (others < 0)
+    # A row need not be its own first neighbour where rows are equal.
+    last = np.argsort(is_self_or_none, axis=1, kind="stable")
+    others = np.where(is_self_or_none, -1, others)
+    others = np.take_along_axis(others, last, axis=1)[:, :count]
+    place = np.full(len(indices) + 1, len(rows), np.uint32)
+    place[rows] = np.arange(len(rows))
+    return place[others]  # -1 is the last entry, which is no row's.
+
+
+def levels(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return values as uint8 levels from `low` (0) to `high` (`LARGEST_LEVEL`), 255 where there is none."""
+    known = ~np.isnan(values)
+    inside = np.clip((np.where(known, values, low) - low) / (high - low), 0, 1)
+    return np.where(known, np.rint(inside * LARGEST_LEVEL), LARGEST_LEVEL + 1).astype(np.uint8)
+
+
+def categories(labels: pa.Array) -> tuple[list[str], np.ndarray]:
+    """Return the categories' names in natural order, and each row's place among them; no label comes last."""
+    encoded = label_kinds.encode(labels)
+    values, codes = encoded.dictionary.to_pylist(), store.numbers(encoded.indices.fill_null(-1))
+    order = sorted(range(len(values)), key=lambda place: label_kinds.natural_order(values[place]))
+    rank = np.full(len(values) + 1, len(values))
+    rank[order] = np.arange(len(values))
+    return [_number(values[place]) for place in order], rank[codes]
+
+
+def _number(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def read_features(path: str | Path, rows: np.ndarray, wanted: int | Sequence[str]) -> list[tuple[str, np.ndarray]]:
+    """Return some features of the rows shown, without ever holding all of them.
+
+    Parameters
+    ----------
+    path : str or Path
+        The stored data.
+    rows : ndarray of int, shape (m,)
+        Row numbers.
+    wanted : int or sequence of str
+        Names, or how many of those with the largest variance.
+
+    Returns
+    -------
+    list of (str, ndarray of float32)
+        Name and m values of each.
+
+    Raises
+    ------
+    InputError
+        Where a name is not that of a feature.
+    """
+    names = store.read_record(path)["feature_names"]
+    if isinstance(wanted, int):
+        columns = np.argsort(-_variances(path), kind="stable")[:wanted].tolist() if wanted else []
+    else:
+        for name in wanted:
+            if name not in names:
+                raise InputError(
+                    f"atlas.features has {name!r}, which is no feature of the data; the first are "
+                    f"{', '.join(map(repr, names[:5]))}."
+                )
+        columns = [names.index(name) for name in wanted]
+    if not columns:
+        return []
+    values = np.concatenate([block[:, columns] for block in _feature_blocks(path)])[rows]
+    return [(names[column], values[:, place]) for place, column in enumerate(columns)]
+
+
+def _variances(path: str | Path) -> np.ndarray:
+    """Return the variance of every feature, from sums about the first row, which is near enough to the mean."""
+    first, n_rows, sums, squares = None, 0, 0, 0
+    for block in _feature_blocks(path):
+        first = block[0] if first is None else first
+        moved = block - first
+        sums = sums + moved.sum(axis=0, dtype=np.float64)
+        squares = squares + np.einsum("ij,ij->j", moved, moved, dtype=np.float64)
+        n_rows += len(block)
+    return squares / n_rows - (sums / n_rows) ** 2
+
+
+def _feature_blocks(path: str | Path) -> Iterator[np.ndarray]:
+    file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=2**16)
+    for batch in file.iter_batches(batch_size=8192, columns=["features"]):
+        values = batch.column("features")
+        yield store.numbers(values.flatten()).reshape(len(values), -1)
+
+
+def files_of(paths: Sequence[str | Path], cells: Sequence[Mapping[str, Any]]) -> list[str | Path | None]:
+    """Return for each cell the file whose `key=value` folders agree with it, or None; all have folders of one kind."""
+    files, names = {}, []
+    for path in paths:
+        keys = dict(part.split("=", 1) for part in Path(path).parts if "=" in part)
+        names = [name for name in cells[0] if name in keys]
+        files[tuple(keys[name] for name in names)] = path
+    return [files.get(tuple(str(cell[name]) for name in names)) for cell in cells]
+
+
+def configuration_of(cell: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
+    """Return the YAML of a configuration whose grid is one cell."""
+    knn = {**shared["knn"], "seed": [cell["knn_seed"]]}
+    grid = {name: [cell[name]] for name in ("n_neighbors", "min_dist", "seed")}
+    text = yaml.safe_dump({**shared, "knn": knn, "grid": grid}, sort_keys=False, width=120)
+    return f"# The cell n_neighbors {cell['n_neighbors']}, min_dist {cell['min_dist']}.\n{text}"
+
+
+def read_metrics(path: str | Path, cells: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[float | None]]]:
+    """Return the names of the numeric metrics, and their values for each cell; None where one is missing."""
+    table = store.read(path)
+    numeric = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    names = [name for name in numeric if name not in KEY_COLUMNS]
+    known = [name for name in KEY_COLUMNS if name in table.column_names]
+    rows = {tuple(row[name] for name in known): row for row in table.to_pylist()}
+    values = []
+    for cell in cells:
+        row = rows.get(tuple(cell[name] for name in known), {})
+        found = [row.get(name) for name in names]
+        values.append([None if one is None or not math.isfinite(one) else float(one) for one in found])
+    # A metric that no cell has is no choice.
+    present = [place for place in range(len(names)) if any(row[place] is not None for row in values)]
+    return [names[place] for place in present], [[row[place] for place in present] for row in values]
+
+
+def collect(
+    data: str | Path,
+    knn: str | Path,
+    embeddings: Sequence[str | Path],
+    cells: Sequence[Mapping[str, Any]],
+    shared: Mapping[str, Any],
+    options: Mapping[str, Any],
+    label_kind: str = "auto",
+    metrics: str | Path | None = None,
+    recall: Sequence[str | Path] = (),
+    instability: Sequence[str | Path] = (),
+) -> tuple[dict[str, Any], Payload]:
+    """Return what the page shows: a header that JSON can hold, and the arrays it refers to.
+
+    Parameters
+    ----------
+    data, knn : path
+        The stored data and k-NN.
+    embeddings : sequence of path
+        One for each cell.
+    cells : sequence of mapping
+        The key of each.
+    shared : mapping
+        The configuration apart from its grid, for the user to copy.
+    options : mapping
+        The configuration's section `atlas`.
+    label_kind : str
+        `plot.label_kind`.
+    metrics : path, optional
+        One row a cell.
+    recall : sequence of path, optional
+        One for each cell, tables in the data's row order with a column that `sweep.column_of` names.
+    instability : sequence of path, optional
+        Tables with a column `instability`, in the data's row order; their folders name the cell.
+
+    Raises
+    ------
+    InputError
+        Where a stored table is missing or damaged or has another number of rows, or a feature is unknown.
+    """
+    names = store.read_rows(data)
+    n_rows = names.num_rows
+    payload = Payload()
+    label: dict[str, Any] | None = None
+    strata = np.zeros(n_rows, np.int64)
+    scale = None
+    if "label" in names.column_names:
+        labels = names["label"].combine_chunks()
+        if not label_kinds.are_categories(labels, label_kind):
+            scale = label_kinds.as_numbers(labels)
+            edges = np.nanquantile(scale, np.linspace(0, 1, STRATA + 1)[1:-1])
+            strata = np.where(np.isnan(scale), STRATA, np.searchsorted(edges, scale))
+        else:
+            category_names, strata = categories(labels)
+    neighbor_names = [name for name in pq.read_schema(knn).names if name.startswith("index_")]
+    count = min(options["neighbors"], len(neighbor_names) - 1)
+    features = options["features"] if isinstance(options["features"], int) else len(options["features"])
+    # Row number, label, neighbours, features; and of each cell two coordinates and its local recall.
+    bytes_of_point = 4 + 9 + 4 * count + features + 4 * len(cells) + len(recall) + len(instability)
+    room = max(MOST_BYTES // bytes_of_point, 1)
+    rows = choose_rows(strata, min(options["max_points"], room))
+    if scale is not None:
+        low, high = label_kinds.scale_ends(scale)
+        label = {"low": low, "high": high, "levels": payload.add(levels(scale[rows], low, high))}
+        label["values"] = payload.add(scale[rows])
+    elif "label" in names.column_names:
+        label = {"names": category_names, "codes": payload.add(strata[rows].astype(np.uint32))}
+
+    ids = names["id"].to_pylist()
+    header: dict[str, Any] = {
+        "rows": n_rows,
+        "points": len(rows),
+        "full": len(rows) == room,
+        "row": payload.add(rows.astype(np.uint32)),
+        "ids": None if ids == list(range(n_rows)) else [str(ids[row]) for row in rows],
+        "label": label,
+    }
+
+    indices = store.matrix(_table(knn, n_rows, neighbor_names[: count + 1]), "index_")
+    header["neighbors"] = {"count": count, "places": payload.add(nearest(indices, rows, count))}
+
+    header["features"] = []
+    for name, values in read_features(data, rows, options["features"]):
+        low, high = label_kinds.scale_ends(values)
+        header["features"].append(
+            {"name": name, "low": low, "high": high, "levels": payload.add(levels(values, low, high))}
+        )
+
+    metric_names, metric_values = read_metrics(metrics, cells) if metrics else ([], [[] for _ in cells])
+    header["metrics"] = metric_names
+    header["titles"] = [measures.TITLES.get(name, (name.replace("_", " "), "")) for name in metric_names]
+    header["cells"] = []
+    moves = {path: store.numbers(_table(path, n_rows, ["instability"])["instability"])[rows] for path in instability}
+    if moves:
+        low, high = label_kinds.scale_ends(np.concatenate(list(moves.values())))
+        places = {path: payload.add(levels(values, low, high)) for path, values in moves.items()}
+        header["instability"] = {"low": low, "high": high}
+    # The one that the grid's figure is turned onto, so that both show the first seeds the same way up.
+    first = [cells[0][name] for name in ("knn_seed", "seed")]
+    drawn = {
+        (cell["n_neighbors"], cell["min_dist"]): path
+        for path, cell in zip(embeddings, cells, strict=True)
+        if [cell["knn_seed"], cell["seed"]] == first
+    }
+    reference, dimensions = _points(drawn[measures.middle_cell(drawn)], n_rows, rows)
+    recall_files = recall or [None] * len(cells)
+    for path, cell, values, recall_file, instability_file in zip(
+        embeddings, cells, metric_values, recall_files, files_of(instability, cells), strict=True
+    ):
+        points, _ = _points(path, n_rows, rows)
+        if dimensions > 1:
+            points = measures.align(points, reference)
+        entry = {
+            "key": {name: cell[name] for name in KEY_COLUMNS},
+            "points": payload.add(quantise(points)),
+            "missing": int(np.sum(~np.isfinite(points).all(axis=1))),
+            "metrics": values,
+            "configuration": configuration_of(cell, shared),
+        }
+        if recall_file is not None:
+            shares = store.numbers(_table(recall_file, n_rows, [column_of(cell)]).column(0))[rows]
+            entry["recall"] = payload.add(levels(shares, 0, 1))
+        if instability_file is not None:
+            entry["instability"] = places[instability_file]
+        header["cells"].append(entry)
+    header["dimensions"] = dimensions
+    header["imported"] = shared["knn"]["method"] == "imported"
+    return header, payload
+
+
+def _table(path: str | Path, n_rows: int, columns: Sequence[str]) -> pa.Table:
+    table = store.read(path, columns)
+    if table.num_rows != n_rows:
+        raise InputError(f"{path} has {table.num_rows:,} rows, and the data {n_rows:,}. Delete it and run again.")
+    return table
+
+
+def _points(path: str | Path, n_rows: int, rows: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the first two dimensions of the rows shown as float64, and how many dimensions there are.
+
+    One dimension is spread over random heights.
+    """
+    dimensions = sum(bool(re.fullmatch(r"umap_\d+", name)) for name in pq.read_schema(path).names)
+    columns = ["umap_1", "umap_2"][:dimensions]
+    points = store.matrix(_table(path, n_rows, columns), "umap_")[rows].astype(np.float64)
+    if dimensions == 1:
+        width = np.nanmax(points, initial=0) - np.nanmin(points, initial=0)
+        heights = np.random.default_rng(SEED).uniform(-0.1, 0.1, len(points)) * width
+        points = np.column_stack([points, heights])
+    return points, dimensions
+
+
+def render(header: Mapping[str, Any], payload: Payload, template: str, style: str, scripts: Sequence[str]) -> str:
+    """Return the page's HTML.
+
+    Parameters
+    ----------
+    header : mapping
+        Anything JSON can hold.
+    payload : Payload
+        The arrays.
+    template, style, scripts : str
+        The sources in `page_files/`.
+    """
+    # One scope for all scripts, so that they share names and give none to the page.
+    script = "(() => {\n'use strict';\n" + "\n".join(scripts) + "})();\n"
+    policy = {
+        "default-src": "'none'",
+        "script-src": _hash_source(script),
+        "style-src": _hash_source(style),
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    parts = {
+        "policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "style": style,
+        "header": json_for_html(header),
+        "data": payload.encode(),
+        "script": script,
+    }
+    # In one pass, so that what is written in is not searched for places to write to.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def json_for_html(value: Any) -> str:
+    """Return JSON in ASCII that holds no character with a meaning in HTML."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _hash_source(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def write(header: Mapping[str, Any], payload: Payload, out: str | Path) -> None:
+    """Write the page to `out`."""
+    template, style, *scripts = (path.read_text(encoding="utf-8") for path in PAGE)
+    with store.appearing(out) as temporary:
+        temporary.write_text(render(header, payload, template, style, scripts), encoding="utf-8")
+
+
+def make(
+    data: str | Path,
+    knn: str | Path,
+    embeddings: Sequence[str | Path],
+    out: str | Path,
+    dataset: str,
+    metric: str,
+    cells: Sequence[Mapping[str, Any]],
+    shared: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    label_kind: str = "auto",
+    metrics: str | Path | None = None,
+    recall: Sequence[str | Path] = (),
+    instability: Sequence[str | Path] = (),
+) -> None:
+    """Write the page of a sweep to `out`.
+
+    Parameters
+    ----------
+    data, knn, embeddings, cells, shared, label_kind, metrics, recall, instability
+        As for `collect`.
+    out : path
+        Receives the page.
+    dataset, metric : str
+        Named on the page.
+    settings : mapping
+        The configuration's section `atlas`.
+
+    Raises
+    ------
+    InputError
+        See `collect`.
+    """
+    header, payload = collect(data, knn, embeddings, cells, shared, settings, label_kind, metrics, recall, instability)
+    header |= {"dataset": dataset, "metric": metric}
+    write(header, payload, out)
+    logging.getLogger("umap_sweep").info(
+        "Wrote %s: %d of %d rows, %d cells.", out, header["points"], header["rows"], len(header["cells"])
+    )

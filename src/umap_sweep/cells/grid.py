@@ -1,0 +1,167 @@
+"""The cells of a sweep, from its configuration: the product of the grid's lists, or the rows of its table."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from umap_sweep.errors import InputError
+from umap_sweep.settings.configuration import as_list
+from umap_sweep.settings.schema import allowed, is_allowed, nearest, schema
+
+# The columns of the cells, in the order in which they become folders.
+CELL_COLUMNS = ["metric", "knn_k", "knn_seed", "knn_jobs", "n_neighbors", "min_dist", "seed"]
+
+
+def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the cells of the sweep.
+
+    Parameters
+    ----------
+    settings : mapping
+        From `complete`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a cell; the columns are `CELL_COLUMNS`.
+
+    Raises
+    ------
+    InputError
+        Where the grid's table is unusable, or a cell contradicts the rest of the configuration.
+    """
+    knn, grid = settings["knn"], settings["grid"]
+    if "table" in grid:
+        rows = _read_table(Path(grid["table"]), knn["seed"], as_list(grid.get("seed", [])))
+        where = f"grid.table {grid['table']}"
+    else:
+        missing = [axis for axis in ("n_neighbors", "min_dist", "seed") if axis not in grid]
+        if missing:
+            raise InputError(f"grid.{missing[0]} is missing; give the grid's three lists, or grid.table.")
+        rows = list(itertools.product(knn["seed"], grid["n_neighbors"], grid["min_dist"], as_list(grid["seed"])))
+        where = "grid"
+    for _, n_neighbors, min_dist, _ in rows:
+        if n_neighbors > knn["n_neighbors"] and knn["method"] != "plain":
+            raise InputError(
+                f"{where} has n_neighbors {n_neighbors}, more than knn.n_neighbors {knn['n_neighbors']}; "
+                f"raise knn.n_neighbors or drop the value."
+            )
+        if min_dist > settings["umap"]["spread"]:
+            raise InputError(
+                f"{where} has min_dist {min_dist}, more than umap.spread {settings['umap']['spread']}; "
+                f"raise umap.spread or drop the value."
+            )
+    table = pd.DataFrame(rows, columns=["knn_seed", "n_neighbors", "min_dist", "seed"]).astype({"min_dist": "float64"})
+    table["knn_k"] = knn["n_neighbors"]
+    if knn["method"] == "plain":
+        if knn["n_jobs"] != 1:
+            raise InputError(
+                f"knn.n_jobs is {knn['n_jobs']}; with knn.method plain it must be 1, because a seeded UMAP uses one."
+            )
+        # A plain UMAP computes its k-NN at its own n_neighbors, from its own seed.
+        table["knn_k"], table["knn_seed"] = table["n_neighbors"], table["seed"]
+    table["metric"], table["knn_jobs"] = knn["metric"], knn["n_jobs"]
+    if knn["method"] == "imported":
+        if len(set(table["knn_seed"])) > 1:
+            raise InputError("There are several k-NN seeds, but an imported k-NN is one; give one in knn.seed.")
+        # Neither had a part in it.
+        table["knn_seed"] = table["knn_jobs"] = 0
+    return table[CELL_COLUMNS].drop_duplicates(ignore_index=True)
+
+
+def timed_cells(settings: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells that `timing` runs for umap-learn's arms: those of its columns of the grid.
+
+    Parameters
+    ----------
+    settings : mapping
+        From `complete`.
+    table : pandas.DataFrame
+        From `cells`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Some of its rows, or all.
+
+    Raises
+    ------
+    InputError
+        Where the grid has no such column, or an n_neighbors would have no cell.
+    """
+    columns, known = settings["timing"]["columns"], sorted(set(table["min_dist"]))
+    if columns == "all":
+        return table
+    if isinstance(columns, int):
+        # Evenly spread; one alone is the smallest.
+        count = min(columns, len(known))
+        columns = [known[round(place * (len(known) - 1) / max(count - 1, 1))] for place in range(count)]
+    for column in columns:
+        if column not in known:
+            raise InputError(
+                f"timing.columns has min_dist {column}, which is not in the grid; "
+                f"known are {', '.join(map(str, known))}."
+            )
+    sample = table[table["min_dist"].isin(columns)]
+    for n_neighbors in table["n_neighbors"]:
+        if n_neighbors not in set(sample["n_neighbors"]):
+            raise InputError(
+                f"timing.columns leaves n_neighbors {n_neighbors} without a cell; add one of its min_dist."
+            )
+    return sample
+
+
+def _read_table(path: Path, knn_seeds: Sequence[int], seeds: Sequence[int]) -> list[tuple[int, int, float, int]]:
+    if path.suffix not in (".csv", ".tsv"):
+        raise InputError(f"grid.table is '{path}'; allowed is a .csv or .tsv file.")
+    try:
+        table = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
+    except FileNotFoundError:
+        raise InputError(
+            f"grid.table '{path}' does not exist; give its path from the folder the sweep runs in."
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"grid.table '{path}' cannot be read: {error}. Write one row a cell under a header.") from None
+    known = ("n_neighbors", "min_dist", "seed", "knn_seed")
+    for column in table.columns:
+        if column not in known:
+            raise InputError(
+                f"grid.table '{path}' has a column '{column}'; allowed are {', '.join(known)}{nearest(column, known)}."
+            )
+    for column in known[:2]:
+        if column not in table.columns:
+            raise InputError(f"grid.table '{path}' lacks the column '{column}'; add it.")
+    if table.empty:
+        raise InputError(f"grid.table '{path}' has no rows; write one row a cell.")
+    # Columns that the table leaves out take the configured values, each cell with each of them.
+    for column, values in (("seed", seeds), ("knn_seed", knn_seeds)):
+        if column not in table.columns:
+            if not values:
+                raise InputError(
+                    f"grid.table '{path}' has no column 'seed', and grid.seed is missing; give one of them."
+                )
+            table = table.merge(pd.DataFrame({column: list(values)}), how="cross")
+    definitions = schema()["$defs"]
+    kinds = {
+        "knn_seed": definitions["seed"],
+        "n_neighbors": definitions["n_neighbors_axis"]["items"],
+        "min_dist": definitions["min_dist_axis"]["items"],
+        "seed": definitions["seed"],
+    }
+    for column, kind in kinds.items():
+        for value in table[column].tolist():
+            if not is_allowed(value, kind):
+                raise InputError(f"grid.table '{path}' has {column} {value!r}; allowed is {allowed(kind)}.")
+    duplicates = table[table.duplicated()]
+    if len(duplicates):
+        cell = ", ".join(f"{name} {value}" for name, value in duplicates.iloc[0].items())
+        raise InputError(f"grid.table '{path}' has the cell {cell} twice; keep one row of it.")
+    return [
+        (int(row.knn_seed), int(row.n_neighbors), float(row.min_dist), int(row.seed))
+        for row in table.itertuples(index=False)
+    ]

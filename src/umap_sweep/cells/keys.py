@@ -1,0 +1,83 @@
+"""What tells cells apart: the key that each of their files carries, and the columns that hold it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from umap_sweep import store
+from umap_sweep.errors import InputError
+
+# The key columns of the tidy table, and what they are called in a cell's key.
+KEY_COLUMNS = {
+    "n_neighbors": pa.int64(),
+    "min_dist": pa.float64(),
+    "seed": pa.int64(),
+    "knn_k": pa.int64(),
+    "knn_seed": pa.int64(),
+}
+
+
+def cell_key(cell: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the full key of a cell: what its folders say, and what is the same for all cells.
+
+    Parameters
+    ----------
+    cell : mapping
+        A row of `umap_sweep.cells.grid.cells`.
+    settings : mapping
+        From `umap_sweep.settings.configuration.complete`.
+    """
+    shared = {"method": settings["knn"]["method"], **settings["umap"], **held(settings)}
+    if shared["n_epochs"] is None:
+        del shared["n_epochs"]  # follows from the number of rows, and is stored when they are known
+    return {**cell, **shared}
+
+
+def held(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every result depends on beside its own parameters: the CPU level, and the threads of BLAS."""
+    return {name: settings[name] for name in ("cpu", "blas_threads")}
+
+
+def column_of(key: dict[str, Any]) -> str:
+    """Return the name of a cell's column where a table has one for each min_dist: as its folder is named elsewhere."""
+    return f"min_dist={key['min_dist']}"
+
+
+def neighbors_of(path: str | Path, key: dict[str, Any]) -> np.ndarray:
+    """Return a cell's nearest points, int32, shape (n, 15), from what `quality.cell_metrics` stores of its row."""
+    return store.from_lists(store.read(path, [column_of(key)]).column(0))
+
+
+def check_key(path: str | Path, key: dict[str, Any]) -> None:
+    """Raise an `InputError` unless the embedding at `path` carries `key`."""
+    stored = store.read_record(path)["key"]
+    for name, value in key.items():
+        if stored.get(name) != value:
+            raise InputError(
+                f"{path} was made with {name} {stored.get(name)!r}, but the configuration says {value!r}. "
+                f"Delete it and run again."
+            )
+
+
+def check_one_code(records: Mapping[str | Path, Mapping[str, Any]]) -> None:
+    """Raise an `InputError` where results of one stage were made by different code, and name the fewer ones.
+
+    Parameters
+    ----------
+    records : mapping of path to mapping
+        The records of several results of one stage.
+    """
+    paths: dict[str, list[str]] = {}
+    for path, record in records.items():
+        paths.setdefault(record.get("code", "unknown"), []).append(str(path))
+    if len(paths) > 1:
+        most, *others = sorted(paths.values(), key=len, reverse=True)
+        odd = [path for group in others for path in group]
+        listed = ", ".join(odd[:5]) + (f" and {len(odd) - 5} more" if len(odd) > 5 else "")
+        raise InputError(
+            f"{len(odd)} of {len(odd) + len(most)} files were made by other code than the rest: {listed}. "
+            f"Delete them and run again, or run with Snakemake's own rerun triggers."
+        )

@@ -1,0 +1,226 @@
+"""What a result was computed under: versions of the libraries that shape the bits, and the CPU."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from umap_sweep.errors import InputError
+
+# The libraries whose version can change a bit of a result, not every package installed.
+SHAPING_PACKAGES = ("llvmlite", "numba", "numpy", "pynndescent", "scikit-learn", "scipy", "umap-learn")
+
+# Says to a job which level it is held to.
+CPU_VARIABLE = "UMAP_SWEEP_CPU"
+
+# Says to a job the digest of the code that it was planned with; see `umap_sweep.code`.
+CODE_VARIABLE = "UMAP_SWEEP_CODE"
+
+# Says to a job what the files of this package were when its run was planned.
+STAMP_VARIABLE = "UMAP_SWEEP_STAMP"
+
+# What holds each library to a level: numba's code, OpenBLAS's kernels, numpy's dispatched loops, glibc's exp, log and
+# pow. Every other library in the chain is compiled for all x86-64 CPUs alike.
+CPU_LEVELS = {
+    "x86-64-v2": {
+        "NUMBA_CPU_NAME": "x86-64-v2",
+        "NUMBA_CPU_FEATURES": "",
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2_Usable,-FMA_Usable,-AVX2,-FMA,-FMA4",
+    },
+    "x86-64-v3": {
+        "NUMBA_CPU_NAME": "x86-64-v3",
+        "NUMBA_CPU_FEATURES": "",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    },
+    "x86-64-v4": {
+        "NUMBA_CPU_NAME": "x86-64-v4",
+        "NUMBA_CPU_FEATURES": "",
+        "OPENBLAS_CORETYPE": "SkylakeX",
+        "NPY_DISABLE_CPU_FEATURES": "AVX512_ICL AVX512_SPR",
+    },
+}
+
+# What /proc/cpuinfo calls the instructions that tell the levels apart.
+LEVEL_FLAGS = {
+    "x86-64-v2": ("sse4_2", "popcnt", "ssse3"),
+    "x86-64-v3": ("avx2", "fma", "bmi2", "movbe", "f16c"),
+    "x86-64-v4": ("avx2", "fma", "bmi2", "movbe", "f16c", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+}
+
+
+# What `hold` was told in this process.
+_held: list[tuple[int, str]] = []
+
+
+def version_of(name: str) -> str:
+    """Return the version of an installed distribution, `none` where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def versions() -> dict[str, str]:
+    """Return the version of each of `SHAPING_PACKAGES`, `none` where it is not installed."""
+    return {name: version_of(name) for name in SHAPING_PACKAGES}
+
+
+def describe() -> dict[str, str]:
+    """Return the environment of this process, sorted by name, as text.
+
+    Returns
+    -------
+    dict of str to str
+        `python`, `libc`, `platform`, `cpu` (the model's name), `cpu_level` (what jobs are held to), and the version of
+        each of `SHAPING_PACKAGES`.
+    """
+    found = versions()
+    found["python"] = ".".join(platform.python_version_tuple()[:2])
+    found["libc"] = " ".join(platform.libc_ver()).strip() or "none"
+    found["platform"] = f"{platform.system()} {platform.machine()}"
+    found["cpu"] = _cpu_model()
+    found["cpu_level"] = os.environ.get(CPU_VARIABLE, "native")
+    return dict(sorted(found.items()))
+
+
+def decisive(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a description less the CPU's model where jobs are held to a level: it must not matter then."""
+    return {name: value for name, value in environment.items() if name != "cpu" or environment["cpu_level"] == "native"}
+
+
+def provenance() -> dict[str, str]:
+    """Return what a result in a cache must share with a computed one, beside the code: the environment."""
+    return decisive(describe())
+
+
+def hold(knn_jobs: int, cpu: str) -> None:
+    """Put this process, and so every job that it starts, under `job_variables`.
+
+    A workflow that imports several sweeps calls this for each of them. Their jobs share one environment: the pool of
+    the widest k-NN, whose size changes no result, and one CPU level.
+
+    Parameters
+    ----------
+    knn_jobs, cpu
+        As for `job_variables`.
+
+    Raises
+    ------
+    InputError
+        Where an earlier call asked for another level.
+    """
+    _held.append((knn_jobs, cpu))
+    other = _held[0][1]
+    if cpu != other:
+        raise InputError(f"cpu is {cpu}, and {other} in another sweep of this workflow; give both the same.")
+    os.environ.update(job_variables(max(jobs for jobs, _ in _held), cpu))
+    # Snakemake reads the workflow once more for each job, and what counts is what the run was planned with.
+    os.environ.setdefault(STAMP_VARIABLE, stamp())
+
+
+def job_variables(knn_jobs: int, cpu: str) -> dict[str, str]:
+    """Return the environment variables that every job of a sweep runs under.
+
+    Parameters
+    ----------
+    knn_jobs : int
+        The logical number of threads of NN-descent. numba refuses to use more threads than it was started with,
+        so the pool is made this large even where the machine has fewer cores.
+    cpu : str
+        The configuration's `cpu`: `native`, or a level of the x86-64 psABI.
+
+    Returns
+    -------
+    dict of str to str
+        To be set before a job's Python starts.
+    """
+    # On other architectures there is no such level to hold to.
+    level = cpu if platform.machine().lower() in ("x86_64", "amd64") else "native"
+    return {
+        "NUMBA_NUM_THREADS": str(knn_jobs),
+        "NUMBA_CACHE_DIR": str(_cache_folder(f"{level}-{knn_jobs}-{_versions_digest()}")),
+        # The layer that every numba build has; which other layers are installed must not matter.
+        "NUMBA_THREADING_LAYER": "workqueue",
+        CPU_VARIABLE: level,
+        **CPU_LEVELS.get(level, {}),
+    }
+
+
+def without_ours(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return environment variables without those that a sweep sets for its jobs."""
+    ours = {CODE_VARIABLE, STAMP_VARIABLE, *job_variables(1, "native")}
+    ours |= {name for level in CPU_LEVELS.values() for name in level}
+    return {name: value for name, value in variables.items() if name not in ours}
+
+
+def _cache_folder(name: str) -> Path:
+    """Return where jobs keep compiled code: in the user's cache, or below the working folder where that is read-only.
+
+    Code for another CPU level or another number of threads has a folder of its own: numba numbers its files by the
+    order of their writing, so that two jobs could put code for two CPUs under one number. So has code of other versions
+    of the libraries: numba compares the age of a function's own file, but not of those that its code came from as well.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "umap-sweep"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        writable = os.access(cache, os.W_OK)
+    except OSError:
+        writable = False
+    return (cache if writable else Path.cwd() / ".snakemake" / "umap-sweep-cache") / name
+
+
+def _versions_digest() -> str:
+    return hashlib.sha256(" ".join(versions().values()).encode()).hexdigest()[:8]
+
+
+def check_cpu() -> None:
+    """Raise an `InputError` where this machine lacks the instruction set that its jobs are held to."""
+    level = os.environ.get(CPU_VARIABLE, "native")
+    flags = _cpu_flags()
+    missing = [flag for flag in LEVEL_FLAGS.get(level, ()) if flags and flag not in flags]
+    if missing:
+        raise InputError(
+            f"cpu is {level}, but this machine's CPU lacks {', '.join(missing)}; "
+            f"choose a lower level in the configuration, and run the whole sweep again."
+        )
+
+
+def _cpu_flags() -> set[str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return set(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or os.uname().machine
+
+
+def stamp() -> str:
+    """Return a digest of all files of Python in this package as they stand, comments included."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def check_stamp() -> None:
+    """Raise an `InputError` where this process has imported another package than the one that planned its run."""
+    folder = Path(__file__).parent
+    if os.environ.get(STAMP_VARIABLE, "") not in ("", stamp()):
+        raise InputError(
+            f"The code in {folder} is not that which this run was planned with: it was changed meanwhile, or the job "
+            f"has another installation of umap-sweep. Run snakemake again, or install the same version in both places."
+        )

@@ -1,0 +1,340 @@
+"""Draw the n_neighbors × min_dist figure: one panel a cell, one colour scale, nothing hidden by drawing order."""
+
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+from matplotlib.ticker import MaxNLocator
+
+from umap_sweep import store
+from umap_sweep.errors import InputError
+from umap_sweep.figures.pictures import (
+    FULL_PANEL,
+    LEVELS,
+    POINTS_PER_PIXEL,
+    Colouring,
+    colour_points,
+    scatter,
+    shade,
+    stack,
+)
+from umap_sweep.figures.style import ABSENT_COLOUR, FRAME_COLOUR, SIDE_TEXT_COLOUR, STYLE, TEXT_COLOUR, save
+from umap_sweep.quality import measures
+
+MOST_PIXELS = 400_000_000  # matplotlib holds the page as RGBA, 1.6 GB.
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """The cells of one figure: same data, same k-NN, same seeds.
+
+    Attributes
+    ----------
+    cells : dict of (int, float) to numpy.ndarray
+        By n_neighbors and min_dist: float32 array of shape (points, 1 or 2), the first two dimensions.
+    labels : pyarrow.Array or None
+        Label of each point, integers, floats or strings, possibly null; None where the data has no labels.
+    knn_k : int or None
+        Columns of the k-NN that the cells share; None where each n_neighbors has one of its own (`knn.method: plain`).
+    dimensions : int
+        Dimensions of the embeddings, of which `cells` holds at most two.
+    """
+
+    cells: dict[tuple[int, float], np.ndarray]
+    labels: pa.Array | None
+    knn_k: int | None
+    dimensions: int
+
+
+def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
+    """Read from a sweep's table the cells of one k-NN seed and one UMAP seed, and of their columns those drawn.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged, has no such cell, or does not hold each cell's rows in one block.
+    """
+    try:
+        names = pq.read_schema(path).names
+        dimensions = sum(bool(re.fullmatch(r"umap_\d+", name)) for name in names)
+        axes = ["umap_1", "umap_2"] if dimensions > 1 else ["umap_1"]
+        table = pq.read_table(
+            path,
+            columns=["n_neighbors", "min_dist", "knn_k", *axes, *(["label"] if "label" in names else [])],
+            filters=[("knn_seed", "=", knn_seed), ("seed", "=", seed)],
+            page_checksum_verification=True,
+            partitioning=None,
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}). Delete it and run again.") from error
+    if not table.num_rows:
+        raise InputError(f"{path} holds no cell with knn_seed {knn_seed} and seed {seed}. Delete it and run again.")
+    n_neighbors, min_dist = store.numbers(table["n_neighbors"]), store.numbers(table["min_dist"])
+    starts = np.flatnonzero(np.r_[True, (np.diff(n_neighbors) != 0) | (np.diff(min_dist) != 0)])
+    points = np.column_stack([store.numbers(table[axis]) for axis in axes])
+    blocks = np.split(points, starts[1:])
+    keys = zip(n_neighbors[starts].tolist(), min_dist[starts].tolist(), strict=True)
+    cells = dict(zip(keys, blocks, strict=True))
+    if len(cells) < len(blocks) or len({len(block) for block in blocks}) > 1:
+        raise InputError(f"{path} does not hold the same rows once for each cell. Delete it and run again.")
+    labels = table["label"].slice(0, len(blocks[0])).combine_chunks() if "label" in names else None
+    widths = pc.unique(table["knn_k"]).to_pylist()
+    return Embeddings(cells, labels, widths[0] if len(widths) == 1 else None, dimensions)
+
+
+def aligned(
+    cells: Mapping[tuple[int, float], np.ndarray],
+) -> tuple[dict[tuple[int, float], np.ndarray], tuple[int, float]]:
+    """Align all cells onto one in the middle of the grid, and return them with that cell's key."""
+    reference = measures.middle_cell(cells)
+    onto = cells[reference]
+    turned = {key: points if key == reference else measures.align(points, onto) for key, points in cells.items()}
+    return {key: points.astype(np.float32, copy=False) for key, points in turned.items()}, reference
+
+
+class _Page:
+    """A figure that grows downwards as it is filled. Lengths are in pixels, and `y` is how far from the top it is."""
+
+    def __init__(self, columns: int, side: int, dpi: int) -> None:
+        self.dpi = dpi
+        self.size = float(np.clip(side / dpi * 3.6, 4, 12))
+        self.em = round(self.size * dpi / 72)
+        self.width = self.em + columns * (side + self.em)
+        self.y = self.em
+        self.figure = Figure(dpi=dpi, facecolor="white")
+        self._boxes: dict[Axes, tuple[float, ...]] = {}
+        self.sheet = self.add_axes(0, self.width, 0, "page")
+        self.sheet.axis("off")
+
+    def add_axes(self, x: float, width: int, height: int, label: str) -> Axes:
+        axes = self.figure.add_axes((0, 0, 1, 1), label=label, xticks=[], yticks=[])
+        axes.spines[:].set(color=FRAME_COLOUR, linewidth=0.06 * self.size)
+        self._boxes[axes] = (x, self.y, width, height)
+        return axes
+
+    def text_width(self, text: str, scale: float = 1) -> float:
+        font = FontProperties(size=scale * self.size)
+        return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] * self.dpi / 72
+
+    def write(
+        self, x: float, y: float, text: str, scale: float = 1, colour: str = TEXT_COLOUR, ha: str = "left"
+    ) -> None:
+        self.sheet.text(x, y, text, size=scale * self.size, color=colour, ha=ha, va="center")
+
+    def write_lines(self, text: str, scale: float = 1, colour: str = TEXT_COLOUR) -> None:
+        letters = int(0.96 * (self.width - 2 * self.em) * len(text) / max(self.text_width(text, scale), 1))
+        for line in textwrap.wrap(text, max(letters, 1), break_on_hyphens=False):
+            self.write(self.em, self.y + 0.7 * scale * self.em, line.removesuffix("\u00a0·"), scale, colour)
+            self.y += round(1.4 * scale * self.em)
+
+    def finish(self) -> Figure:
+        height = self.y + self.em
+        self._boxes[self.sheet] = (0, 0, self.width, height)
+        self.sheet.set(xlim=(0, self.width), ylim=(height, 0))
+        self.figure.set_size_inches(self.width / self.dpi, height / self.dpi)
+        for axes, (x, y, wide, high) in self._boxes.items():
+            axes.set_position((x / self.width, 1 - (y + high) / height, wide / self.width, high / height))
+        return self.figure
+
+
+def draw(
+    embeddings: Embeddings,
+    colouring: Colouring,
+    title: str,
+    facts: list[str],
+    side: int,
+    dpi: int,
+    codes: Mapping[tuple[int, float], np.ndarray] | None = None,
+) -> Figure:
+    """Draw the figure: rows are n_neighbors, columns min_dist, both ascending.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        The cells.
+    colouring : Colouring
+        A colour for each point.
+    title : str
+        The figure's first line.
+    facts : list of str
+        What stands below it, separated by dots.
+    side : int
+        Width and height of a panel, in pixels.
+    dpi : int
+        Pixels per inch.
+    codes : mapping of (int, float) to numpy.ndarray, optional
+        Takes the place of the colouring's codes, for colours that differ from cell to cell.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its first axes are the page; then come the panels, by rows from the top, each labelled with its title.
+
+    Raises
+    ------
+    InputError
+        Where the figure would be too large to draw.
+    """
+    rows = sorted({n_neighbors for n_neighbors, _ in embeddings.cells})
+    columns = sorted({min_dist for _, min_dist in embeddings.cells})
+    titles = {(row, column): f"n_neighbors {row} · min_dist {column:g}" for row in rows for column in columns}
+    if len(titles) * side**2 > MOST_PIXELS:
+        raise InputError(
+            f"The figure is too large: {len(titles):,} × {side:,} × {side:,} pixels. "
+            f"Lower plot.panel_size or plot.dpi to a product of {int((MOST_PIXELS / len(titles)) ** 0.5)} or less."
+        )
+    shaded = embeddings.dimensions > 1 and len(colouring.codes) > POINTS_PER_PIXEL * min(side, FULL_PANEL) ** 2
+    picture = shade if shaded else scatter if embeddings.dimensions > 1 else stack
+    page = _Page(len(columns), side, dpi)
+    em, scale = page.em, min(1.0, side / max(map(page.text_width, titles.values())))
+    page.write_lines(title, 1.5)
+    page.write_lines("\u00a0· ".join(fact.replace(" ", "\u00a0") for fact in facts), 1, SIDE_TEXT_COLOUR)
+    for row in rows:
+        page.y += 2 * em
+        below = page.y + side
+        for place, column in enumerate(columns):
+            left = em + place * (side + em)
+            middle, points = left + side / 2, embeddings.cells.get((row, column))
+            panel = page.add_axes(left, side, side, titles[row, column])
+            colour = ABSENT_COLOUR if points is None else TEXT_COLOUR
+            page.write(middle, page.y - 0.7 * em, titles[row, column], scale, colour, "center")
+            if points is None:
+                panel.set_visible(False)
+                page.write(middle, page.y + side / 2, "not in the grid", scale, colour, "center")
+                continue
+            drawn = np.isfinite(points).all(axis=1)
+            if drawn.any():
+                of_points = colouring.codes if codes is None else codes[row, column]
+                image = picture(points[drawn], replace(colouring, codes=of_points[drawn]), side)
+                panel.imshow(image, origin="lower", interpolation="none", aspect="auto")
+            if missing := int(np.sum(~drawn)):
+                note = f"{missing:,} disconnected {'point' if missing == 1 else 'points'} not drawn"
+                page.write(middle, page.y + side + 0.8 * em, note, 0.9 * scale, SIDE_TEXT_COLOUR, "center")
+                below = page.y + side + round(1.3 * em)
+        page.y = below
+    page.y += em
+    if colouring.title:
+        _draw_legend(page, colouring)
+    if shaded:
+        page.y += em // 2
+        mean = "value" if colouring.limits else "colour"
+        paler = "" if colouring.limits else " and is paler where they are few"
+        page.write_lines(f"A pixel has the mean {mean} of its points{paler}.", 0.85, SIDE_TEXT_COLOUR)
+    return page.finish()
+
+
+def _draw_legend(page: _Page, colouring: Colouring) -> None:
+    room = page.width - 2 * page.em
+    page.write_lines(colouring.title)
+    if colouring.limits:
+        _draw_colour_bar(page, colouring, min(room, 26 * page.em))
+    if colouring.legend:
+        _draw_entries(page, colouring, room)
+
+
+def _draw_colour_bar(page: _Page, colouring: Colouring, width: float) -> None:
+    low, high = colouring.limits
+    for intervals in (4, 3, 2, 1):
+        ticks = [tick for tick in MaxNLocator(intervals).tick_values(low, high) if low <= tick <= high]
+        widths = [page.text_width(f"{tick:.15g}") for tick in ticks]
+        if sum(widths) + len(widths) * page.em <= width:
+            break
+    # The edge of the page would cut a wide number that stands at an end of the bar.
+    edges = [page.em + width * min(tick - low, high - tick) / (high - low) for tick in ticks]
+    ticks = [tick for tick, number, edge in zip(ticks, widths, edges, strict=True) if number / 2 <= edge]
+    axes = page.add_axes(page.em, width, page.em, "colour bar")
+    scale = ScalarMappable(Normalize(low, high), ListedColormap(colouring.palette[:LEVELS]))
+    bar = page.figure.colorbar(scale, axes, orientation="horizontal", extend=colouring.extend, extendfrac=0.03)
+    bar.set_ticks(ticks, labels=[f"{tick:.15g}" for tick in ticks])
+    bar.outline.set_visible(False)
+    bar.solids.set_rasterized(True)
+    axes.tick_params(labelsize=page.size, length=0.3 * page.size, width=0.06 * page.size, pad=0.2 * page.size)
+    page.y += 3 * page.em
+
+
+def _draw_entries(page: _Page, colouring: Colouring, room: float) -> None:
+    em, texts = page.em, []
+    for name, points, _ in colouring.legend:
+        while page.text_width(f"{name} ({points:,})") > room - 1.2 * em and len(name) > 1:
+            name = name.rstrip("…")[:-1] + "…"
+        texts.append(f"{name} ({points:,})")
+    widths = [page.text_width(text) + 3 * em for text in texts]
+    # As few lines as fit: entries run down the columns, and each column is as wide as its longest entry.
+    for lines in range(1, len(texts) + 1):
+        columns = [max(widths[start : start + lines]) for start in range(0, len(widths), lines)]
+        if sum(columns) <= room + 1.8 * em:
+            break
+    for place, (text, (_, _, code)) in enumerate(zip(texts, colouring.legend, strict=True)):
+        x, y = em + sum(columns[: place // lines]), page.y + (0.75 + 1.5 * (place % lines)) * em
+        page.sheet.plot(x + 0.45 * em, y - 0.1 * em, "o", color=colouring.palette[code], ms=0.8 * page.size, mew=0)
+        page.write(x + 1.2 * em, y, text)
+    page.y += round(1.5 * em * lines)
+
+
+def plot_grid(
+    sweep: str | Path,
+    png: str | Path,
+    vector: str | Path,
+    plot: Mapping[str, Any],
+    dataset: str,
+    metric: str,
+    knn_seed: int,
+    seed: int,
+    method: str = "auto",
+) -> None:
+    """Draw the cells of one k-NN seed and one UMAP seed, as a PNG file and as a PDF or SVG file.
+
+    Parameters
+    ----------
+    sweep : str or Path
+        The sweep's table, with columns n_neighbors, min_dist, seed, knn_k, knn_seed, umap_1 … and perhaps label.
+    png, vector : str or Path
+        The files to write; the ending of `vector` is its format.
+    plot : mapping
+        The configuration's section `plot`: label_kind, panel_size and dpi.
+    dataset, metric : str
+        Named in the title.
+    knn_seed, seed : int
+        Which cells.
+    method : str
+        Of the k-NN. The seed of an imported one is not known.
+
+    Raises
+    ------
+    InputError
+        Where the table cannot be read or holds no such cell, or the labels are not of the kind configured.
+    """
+    embeddings = read_embeddings(sweep, knn_seed, seed)
+    cells, reference = aligned(embeddings.cells)
+    embeddings = replace(embeddings, cells=cells)
+    points = len(next(iter(embeddings.cells.values())))
+    colouring = colour_points(embeddings.labels, plot["label_kind"], points)
+    width = f"k = {embeddings.knn_k}" if embeddings.knn_k else "k = n_neighbors"
+    knn = f"imported k-NN with {width}" if method == "imported" else f"k-NN with {width} and seed {knn_seed}"
+    facts = [f"{points:,} rows", f"{metric} metric", knn, f"UMAP seed {seed}"]
+    if len(cells) > 1:
+        facts.append(f"rotated and reflected onto n_neighbors {reference[0]}, min_dist {reference[1]:g}")
+    if embeddings.dimensions > 2:
+        facts.append(f"first 2 of {embeddings.dimensions} dimensions")
+    if embeddings.dimensions == 1:
+        facts.append("1 dimension as a stacked histogram")
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        side = max(1, round(plot["panel_size"] * plot["dpi"]))
+        figure = draw(embeddings, colouring, f"UMAP of {dataset}", facts, side, plot["dpi"])
+        save(figure, (png, vector), plot["dpi"])

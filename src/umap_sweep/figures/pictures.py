@@ -1,0 +1,236 @@
+"""Points as a picture: a colour for each of them, and the pixels that they become, whatever the order of the rows.
+
+Few points are circles in a shuffled order. With many, every pixel takes the mean of the points in it instead, so that
+the order of the rows cannot matter.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pyarrow as pa
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba_array
+from matplotlib.figure import Figure
+
+from umap_sweep import store
+from umap_sweep.quality import labels as label_kinds
+
+# Okabe and Ito's eight, then sixteen chosen one by one, each the farthest in OKLab from white, grey and those before
+# it. Seen with normal colour vision, deuteranopia or protanopia, no two are nearer than 0.073.
+CATEGORY_COLOURS = [
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442", "#000000"),
+    *("#840000", "#3c3c6c", "#0000fc", "#6084fc", "#a83c18", "#3018b4", "#3c6c6c", "#78c084"),
+    *("#e4d89c", "#cc0c9c", "#006ce4", "#24e4fc", "#780c48", "#189cd8", "#d8cc48", "#9c183c"),
+]
+
+OTHER_COLOUR, NO_LABEL_COLOUR, DATA_WITHOUT_LABELS_COLOUR = "#b5b5b5", "#d0d0d0", "#08306b"
+
+LEVELS = 256
+
+LONGEST_NAME = 40
+
+# More points than this are shaded: 12,500 in a panel of 500 pixels or more, fewer in a smaller one.
+POINTS_PER_PIXEL, FULL_PANEL = 0.05, 500
+
+PALEST = 0.55
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """A colour for each point, and what the reader is told about it.
+
+    Attributes
+    ----------
+    palette : numpy.ndarray
+        float64 of shape (colours, 3): sRGB, 0 to 1.
+    codes : numpy.ndarray
+        int64 of shape (points,): each point's row in `palette`.
+    legend : list of (str, int, int)
+        Name, number of points and palette row of each entry.
+    title : str
+        Above the legend or the colour bar; empty where there is neither.
+    limits : tuple of float, optional
+        Numeric labels only: values of the first and last of the palette's first `LEVELS` rows, which are a scale.
+    extend : str
+        Where labels lie beyond the limits: `neither`, `min`, `max` or `both`.
+    """
+
+    palette: np.ndarray
+    codes: np.ndarray
+    legend: list[tuple[str, int, int]]
+    title: str = ""
+    limits: tuple[float, float] | None = None
+    extend: str = "neither"
+
+
+def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
+    """Choose each point's colour.
+
+    Parameters
+    ----------
+    labels : pyarrow.Array or None
+        Integers, floats or strings; null and NaN are no label.
+    kind : str
+        `categorical`, `numeric`, or `auto`: text and up to 30 distinct whole numbers are categories.
+    points : int
+        Number of points.
+
+    Raises
+    ------
+    InputError
+        Where `kind` is `numeric` and the labels are text.
+    """
+    if labels is None:
+        return Colouring(to_rgba_array([DATA_WITHOUT_LABELS_COLOUR])[:, :3], np.zeros(points, np.int64), [])
+    if label_kinds.are_categories(labels, kind):
+        return _colour_categories(labels)
+    return _colour_numbers(label_kinds.as_numbers(labels))
+
+
+def _colour_categories(labels: pa.Array) -> Colouring:
+    encoded = label_kinds.encode(labels)
+    categories, of_point = encoded.dictionary.to_pylist(), store.numbers(encoded.indices.fill_null(-1))
+    order = sorted(range(len(categories)), key=lambda category: label_kinds.natural_order(categories[category]))
+    sizes = np.bincount(of_point[of_point >= 0], minlength=len(categories))
+    coloured = sorted(sorted(order, key=lambda category: -sizes[category])[: len(CATEGORY_COLOURS)], key=order.index)
+    other, no_label = len(coloured), len(coloured) + 1
+    code_of = np.full(len(categories) + 1, other)
+    code_of[coloured] = np.arange(len(coloured))
+    code_of[-1] = no_label
+    codes = code_of[of_point]
+    names, title = [_name(categories[category]) for category in coloured], "label (points)"
+    if left := len(categories) - len(coloured):
+        names.append(f"other: {left:,} {'label' if left == 1 else 'labels'}")
+        title += f": the {len(coloured)} most frequent of {len(categories):,} are coloured"
+    if np.any(codes == no_label):
+        names.append("no label")
+    present, counts = np.unique(codes, return_counts=True)
+    legend = list(zip(names, counts.tolist(), present.tolist(), strict=True))
+    colours = [*CATEGORY_COLOURS[: len(coloured)], OTHER_COLOUR, NO_LABEL_COLOUR]
+    return Colouring(to_rgba_array(colours)[:, :3], codes, legend, title)
+
+
+def _name(category: Any) -> str:
+    """Return a category as one short line of printable text."""
+    if isinstance(category, float) and category.is_integer():
+        category = int(category)
+    text = str(category)
+    words = "".join(letter if letter.isprintable() else " " for letter in text[:LONGEST_NAME]).split()
+    return (" ".join(words) or "(blank)") + ("…" if len(text) > LONGEST_NAME else "")
+
+
+def _colour_numbers(values: np.ndarray) -> Colouring:
+    unlabelled = np.isnan(values)
+    low, high = label_kinds.scale_ends(values)
+    beyond = bool(np.nanmin(values) < low), bool(np.nanmax(values) > high)
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[beyond]
+    levels = np.rint(np.clip((np.where(unlabelled, low, values) - low) / (high - low), 0, 1) * (LEVELS - 1))
+    codes = np.where(unlabelled, LEVELS, levels).astype(np.int64)
+    palette = np.vstack([matplotlib.colormaps["viridis"](np.arange(LEVELS)), to_rgba_array(NO_LABEL_COLOUR)])[:, :3]
+    legend = [("no label", int(unlabelled.sum()), LEVELS)] if unlabelled.any() else []
+    title = f"label, {np.nanmin(values):.10g} to {np.nanmax(values):.10g}"
+    return Colouring(palette, codes, legend, title, (low, high), extend)
+
+
+def _pixels(points: np.ndarray, side: int) -> np.ndarray:
+    """Return int64 pixel coordinates from 0 to side - 1, in a square that holds all points, with a margin."""
+    centre, half = _square_around(points)
+    return (((points - centre) / (2 * half) + 0.5) * side).astype(np.int64)
+
+
+def _square_around(points: np.ndarray) -> tuple[np.ndarray, float]:
+    low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
+    return (low + high) / 2, float((high - low).max() * 0.53) or 1.0
+
+
+def scatter(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
+    """Draw few points: circles, the smaller the more there are, in an order that no class can lead or end.
+
+    Parameters
+    ----------
+    points : numpy.ndarray
+        Finite float array of shape (points, 2), at least one point.
+    colouring : Colouring
+        Of the same points.
+    side : int
+        Width and height in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 of shape (side, side, 3): sRGB, the first row at the bottom.
+    """
+    figure = Figure(figsize=(1, 1), dpi=side, facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    centre, half = _square_around(points)
+    axes.set(xlim=centre[0] + [-half, half], ylim=centre[1] + [-half, half])
+    # Shuffled, because the rows of many data sets are sorted by label, and what is drawn last lies on top.
+    order = np.random.default_rng(0).permutation(len(points))
+    diameter = 72 * min(0.03, 0.6 / len(points) ** 0.5)
+    axes.scatter(*points[order].T, s=diameter**2, c=colouring.palette[colouring.codes[order]], alpha=0.85, linewidths=0)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[::-1, :, :3]
+
+
+def shade(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
+    """Draw many points: each pixel takes the mean of its points.
+
+    Categories are averaged as light (linear RGB), and are paler where points are few: logarithmically, from one
+    point to the 99th percentile. Numbers are averaged as numbers, and are never paled, because lightness is their
+    scale. A point covers a dot of 3 × 3 pixels or more, so that it is seen where it lies alone. All sums are of
+    whole numbers, and so exact: the order of the points does not matter to the last bit.
+
+    Parameters and result are those of `scatter`.
+    """
+    radius = max(1, round(side / 350))
+    width, steps = side + 2 * radius, range(2 * radius + 1)
+    dot = [(x, y) for x in steps for y in steps if (x - radius) ** 2 + (y - radius) ** 2 <= (radius + 0.5) ** 2]
+    place = (_pixels(points, side) + radius) @ [1, width]
+
+    def total(weights: np.ndarray) -> np.ndarray:
+        raster = np.bincount(place, weights, minlength=width**2).reshape(width, width)
+        return sum(raster[y : y + side, x : x + side] for x, y in dot)
+
+    linear = np.rint(_to_linear(colouring.palette) * 65535)
+    covered = (counts := total(np.ones(len(points)))) > 0
+    counts = counts[covered, None]
+    if colouring.limits:
+        known = colouring.codes < LEVELS
+        known_counts = total(known)[covered, None]
+        mean_level = total(np.where(known, colouring.codes, 0))[covered] / np.maximum(known_counts[:, 0], 1)
+        light = linear[np.rint(mean_level).astype(np.int64)] * known_counts + linear[LEVELS] * (counts - known_counts)
+        strength = 1
+    else:
+        light = np.column_stack([total(linear[colouring.codes, channel])[covered] for channel in range(3)])
+        strength = PALEST + (1 - PALEST) * np.minimum(np.log1p(counts) / np.log1p(np.percentile(counts, 99)), 1)
+    image = np.full((side, side, 3), 255, np.uint8)
+    image[covered] = np.rint(255 * (1 - strength * (1 - _to_srgb(light / counts / 65535))))
+    return image
+
+
+def _to_linear(srgb: np.ndarray) -> np.ndarray:
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def _to_srgb(linear: np.ndarray) -> np.ndarray:
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def stack(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
+    """Draw a one-dimensional embedding: a histogram whose bars are its points, sorted by colour.
+
+    Parameters and result are those of `scatter`, with points of shape (points, 1).
+    """
+    bins = max(1, side // 4)
+    bin_of = _pixels(points, bins)[:, 0]
+    stacked = colouring.codes[np.lexsort((colouring.codes, bin_of))]
+    heights = np.bincount(bin_of, minlength=bins)
+    rank = np.arange(side)[:, None] * heights.max() // max(1, round(side * 0.94))
+    stacked_here = np.minimum(np.cumsum(heights) - heights + rank, len(points) - 1)
+    palette = np.rint(colouring.palette * 255).astype(np.uint8)
+    image = np.where((rank < heights)[..., None], palette[stacked[stacked_here]], np.uint8(255))
+    return image[:, np.arange(side) * bins // side]

@@ -1,0 +1,117 @@
+"""Draw what the seeds change: every pair of runs of each n_neighbors and min_dist, by which of the seeds differs."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from umap_sweep import store
+from umap_sweep.figures.style import STYLE, save
+
+# What differs, its colour (Okabe and Ito) and its mark.
+ACROSS = {"UMAP seed": ("#0072b2", "o"), "k-NN seed": ("#d55e00", "D"), "both seeds": ("#009e73", "^")}
+PANELS = [
+    ("neighbor_overlap", "Neighbours in common", "mean share of a point's 15 nearest points; 1 is the same"),
+    ("procrustes_disparity", "Procrustes disparity", "of the whole arrangement; 0 is the same, 1 unrelated"),
+]
+QUIET, RULE = "#555555", "#e6e6e6"
+LINE = 0.2  # inches from one kind of seed to the next, where cells are few
+TALLEST = 24  # inches of all cells; more of them lie closer together
+NAME = 0.13  # inches that a cell's name needs
+
+
+def draw(pairs: pd.DataFrame, title: str) -> Figure:
+    """Draw each pair of runs as a mark, and the mean of a kind of pair as a bar.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        From `umap_sweep.quality.stability`.
+    title : str
+    """
+    cells = list(pairs.groupby(["n_neighbors", "min_dist"]))
+    kinds = [kind for kind in ACROSS if (pairs["across"] == kind).any()]
+    line = min(LINE, TALLEST / len(cells) / (len(kinds) + 1))
+    block = line * (len(kinds) + 1)
+    step = math.ceil(NAME / block)  # of this many cells one is named
+    wide, left, head = 2.7, 1.75, 0.95
+    width, height = left + 2 * wide + 0.5 + 0.25, head + block * len(cells) + 0.75
+    figure = Figure(figsize=(width, height), facecolor="white")
+    figure.text(0.2 / width, 1 - 0.18 / height, title, size=12, va="top")
+    runs = f"{len(pairs):,} pairs of runs; a mark is a pair, a bar the mean"
+    figure.text(0.2 / width, 1 - 0.45 / height, runs, size=7, va="top", color=QUIET)
+    for panel, (column, name, meaning) in enumerate(PANELS):
+        x = left + panel * (wide + 0.5)
+        axes = figure.add_axes((x / width, 0.75 / height, wide / width, block * len(cells) / height), label=name)
+        figure.text(x / width, 1 - (head - 0.16) / height, name, size=9, va="bottom")
+        figure.text(x / width, 1 - (head - 0.13) / height, meaning, size=6.5, va="top", color=QUIET)
+        for row, (_, cell) in enumerate(cells):
+            for place, kind in enumerate(kinds):
+                colour, mark = ACROSS[kind]
+                values, y = cell.loc[cell["across"] == kind, column].to_numpy(), row * block + (place + 1) * line
+                label = kind if row == 0 else None
+                axes.scatter(
+                    values,
+                    np.full(len(values), y),
+                    s=(4 * max(line / LINE, 0.25)) ** 2,
+                    marker=mark,
+                    color=colour,
+                    alpha=0.6,
+                    linewidths=0,
+                    clip_on=False,  # those at 0 lie on the edge
+                    label=label,
+                )
+                if len(values):
+                    axes.plot([values.mean()] * 2, [y - 0.4 * line, y + 0.4 * line], color=colour, linewidth=1.6)
+            axes.axhline((row + 1) * block, color=RULE, linewidth=0.6)
+        axes.set(xlim=(0, 1.02), ylim=(len(cells) * block, 0))
+        if column == "procrustes_disparity":
+            axes.set_xlim(0, max(1.05 * pairs[column].max(), 0.01))
+        names = [f"n_neighbors {cell[0]} · min_dist {cell[1]:g}" for cell, _ in cells[::step]]
+        axes.set_yticks(
+            [(row + 0.5) * block for row in range(0, len(cells), step)], names if panel == 0 else [], size=7
+        )
+        axes.tick_params(axis="y", length=0)
+        axes.tick_params(axis="x", labelsize=7, length=2)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.grid(axis="x", color=RULE, linewidth=0.6)
+        axes.set_axisbelow(True)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    words = [f"other {label}" if label != "both seeds" else "both other" for label in labels]
+    figure.legend(
+        handles,
+        words,
+        loc="lower left",
+        bbox_to_anchor=(left / width, 0.02 / height),
+        ncols=3,
+        frameon=False,
+        fontsize=7,
+    )
+    return figure
+
+
+def plot_stability(
+    stability: str | Path, png: str | Path, vector: str | Path, plot: Mapping[str, Any], dataset: str
+) -> None:
+    """Draw the stability of a sweep, as a PNG file and as a PDF or SVG file.
+
+    Parameters
+    ----------
+    stability : path
+        From `umap_sweep.quality.stability`.
+    png, vector : path
+    plot : mapping
+        The configuration's section `plot`: dpi.
+    dataset : str
+        Named in the title.
+    """
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        figure = draw(store.read(stability).to_pandas(), f"What the seeds change in the sweep of {dataset}")
+        save(figure, (png, vector), plot["dpi"])

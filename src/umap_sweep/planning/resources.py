@@ -1,0 +1,119 @@
+"""What a job needs of a machine, memory and time, from the size of what it works on.
+
+The weights in `resources.yaml` are fitted by `benchmarks/jobs.py` to what jobs of each rule took at their
+peak. A scheduler that knows them packs jobs densely and kills none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from umap_sweep.stages.umap_learn import SMALL_DATA
+
+WEIGHTS = Path(__file__).with_name("resources.yaml")
+
+# NN-descent compares the candidates of so many rows at a time with each other, at most so many of each.
+BLOCK_ROWS, MOST_CANDIDATES = 16384, 60
+
+# Neighbours that the metrics look at, as far as the k-NN reaches: 150, and the row itself.
+RANKED = 151
+
+# How much is asked for, as a multiple of what is predicted. No job was seen to exceed its prediction by a quarter, but
+# for figures of many panels. Of time there is more room, because other machines are slower, and a job that runs out of
+# it has worked in vain.
+MEMORY_MARGIN = 1.25
+TIME_MARGIN = 6
+LEAST_MINUTES = 10
+
+# On a cluster a job's own process runs within two of Snakemake's, 180 MB each, and a scheduler counts all three.
+SNAKEMAKE_MB = 400
+
+# What a k-NN job takes at least where NN-descent is not compiled yet.
+COMPILER_MB = 800
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the memory and the time of jobs grow with.
+
+    Attributes
+    ----------
+    rows, dimensions : int
+        Of the data.
+    neighbors : int
+        k of the k-NN, or n_neighbors of a cell.
+    edges : int
+        Of the fuzzy graph, each in both directions.
+    points : int
+        Rows of all cells that the job reads.
+    compared : int
+        Rows that the metrics compare with all others.
+    """
+
+    rows: int = 0
+    dimensions: int = 0
+    neighbors: int = 0
+    edges: int = 0
+    points: int = 0
+    compared: int = 0
+
+    def terms(self) -> dict[str, float]:
+        """Return, by name, what a weight may stand before."""
+        return {
+            "constant": 1,
+            "rows": self.rows,
+            "rows × dimensions": self.rows * self.dimensions,
+            "rows × n_neighbors": self.rows * self.neighbors,
+            "rows × ranked": self.rows * min(self.neighbors, RANKED),
+            "rows × √rows": self.rows**1.5,  # what ARPACK works in
+            "rows²": self.rows**2 if self.rows < SMALL_DATA else 0,
+            "edges": self.edges,
+            "points": self.points,
+            "rows × compared": self.rows * self.compared,
+            "compared²": self.compared**2,
+            "candidates²": min(self.rows, BLOCK_ROWS) * min(self.neighbors, MOST_CANDIDATES) ** 2,
+        }
+
+
+@cache
+def _weights() -> dict[str, dict[str, dict[str, float]]]:
+    import yaml
+
+    return yaml.safe_load(WEIGHTS.read_text(encoding="utf-8"))
+
+
+def _sum(weights: Mapping[str, float], size: Size) -> float:
+    terms = size.terms()
+    return sum(weight * terms[name] for name, weight in weights.items())
+
+
+def memory(job: str, size: Size) -> float:
+    """Return the peak memory, in bytes, that is predicted of a job.
+
+    Parameters
+    ----------
+    job : str
+        Name of its script, which is that of its rule.
+    size : Size
+    """
+    return _sum(_weights()[job]["memory"], size)
+
+
+def seconds(job: str, size: Size) -> float:
+    """Return the time that is predicted of a job, the start of its process included."""
+    return _sum(_weights()[job]["seconds"], size)
+
+
+def asked_memory_mb(job: str, size: Size, attempt: int) -> int:
+    """Return the memory (MB) to ask a scheduler for; twice as much each time that a job is tried again."""
+    own = max(math.ceil(MEMORY_MARGIN * memory(job, size) / 1e6), COMPILER_MB if job == "knn" else 0)
+    return (SNAKEMAKE_MB + own) * 2 ** (attempt - 1)
+
+
+def asked_minutes(job: str, size: Size, attempt: int) -> int:
+    """Return the time (minutes) to ask a scheduler for; twice as much each time that a job is tried again."""
+    return (LEAST_MINUTES + math.ceil(TIME_MARGIN * seconds(job, size) / 60)) * 2 ** (attempt - 1)

@@ -1,0 +1,1 @@
+"""How good a cell is: metrics, stability, and the short list."""

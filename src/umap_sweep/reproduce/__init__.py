@@ -1,0 +1,1 @@
+"""Whether results repeat: claims, verification, fingerprints."""

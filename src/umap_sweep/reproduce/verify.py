@@ -1,0 +1,294 @@
+"""Hold what was computed once more against what is stored, stage by stage, and say where they part."""
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from umap_sweep import environment, store
+from umap_sweep.errors import InputError
+from umap_sweep.reproduce.fingerprints import STAGES, name_of
+
+# Neighbours that two embeddings are compared by.
+NEIGHBORS = 15
+
+COLUMNS = ("against", "stage", "key", "expected", "observed", "equal", "difference", "environment")
+
+
+def compare(stored: str | Path, recomputed: str | Path) -> dict[str, Any]:
+    """Compare one stored stage with the same stage computed once more.
+
+    Parameters
+    ----------
+    stored, recomputed : path
+
+    Returns
+    -------
+    dict
+        One row of the table: `COLUMNS`. `expected` is the fingerprint of the stored values, not what the file says
+        of itself.
+    """
+    stage, _, key = name_of(stored).partition("/")
+    new, after = store.read(recomputed), store.read_record(recomputed)
+    row = {"against": "results", "stage": stage, "key": key, "observed": store.fingerprint_by_record(after, new)}
+    try:
+        old, before = store.read(stored), store.read_record(stored)
+    except InputError as error:
+        return row | {"expected": "", "equal": False, "difference": str(error), "environment": ""}
+    row["expected"] = store.fingerprint_by_record(before, old)
+    parts = []
+    if before["key"] != after["key"]:
+        parts.append("another key: " + _changes(before["key"], after["key"]))
+    if store.fingerprint(old) != store.fingerprint(new) or row["expected"] != row["observed"]:
+        parts.append(difference(stage, old, new))
+    return row | {
+        "equal": not parts,
+        "difference": "; ".join(parts),
+        "environment": "" if not parts else _changes(before["environment"], after["environment"]),
+    }
+
+
+def difference(stage: str, old: pa.Table, new: pa.Table) -> str:
+    """Return in words how far two tables of one stage are apart.
+
+    Parameters
+    ----------
+    stage : str
+        One of `STAGES`.
+    old, new : pyarrow.Table
+
+    Returns
+    -------
+    str
+        For a k-NN the share of neighbours that differ, for a graph that of edges, for an embedding the Procrustes
+        disparity (Gower, 1975; `scipy.spatial.procrustes`) and the mean overlap of each row's 15 nearest neighbours.
+    """
+    if old.num_rows != new.num_rows and stage != "graph":
+        return f"{old.num_rows} rows became {new.num_rows}"
+    if old.schema.names != new.schema.names:
+        return f"columns {', '.join(old.schema.names[:5])} became {', '.join(new.schema.names[:5])}"
+    if stage == "knn":
+        apart = 1 - np.isin(_neighbor_pairs(old), _neighbor_pairs(new)).mean()
+        return f"{apart:.4%} of the neighbours differ, distances by up to {_largest_gap(old, new, 'distance_'):.3g}"
+    if stage == "graph" and "head" in old.schema.names:
+        apart = 1 - np.isin(_edge_pairs(old), _edge_pairs(new)).mean()
+        return f"{apart:.4%} of the edges differ" + (
+            f", weights by up to {_largest_gap(old, new, 'weight'):.3g}" if old.num_rows == new.num_rows else ""
+        )
+    if stage == "embeddings" and not _same(old, new, "umap_"):
+        return _pictures_apart(store.matrix(old, "umap_"), store.matrix(new, "umap_"))
+    columns = [name for name in old.schema.names if not old.column(name).equals(new.column(name))]
+    return f"{_rows_apart(old, new)} of {old.num_rows} rows differ, in {', '.join(columns[:5]) or 'the random numbers'}"
+
+
+def _same(old: pa.Table, new: pa.Table, prefix: str) -> bool:
+    return store.matrix(old, prefix).tobytes() == store.matrix(new, prefix).tobytes()
+
+
+def _neighbor_pairs(table: pa.Table) -> np.ndarray:
+    indices = store.matrix(table, "index_").astype(np.int64)
+    return (indices + np.arange(len(indices))[:, None] * len(indices)).ravel()
+
+
+def _edge_pairs(table: pa.Table) -> np.ndarray:
+    return table.column("head").to_numpy().astype(np.int64) << 32 | table.column("tail").to_numpy()
+
+
+def _largest_gap(old: pa.Table, new: pa.Table, prefix: str) -> float:
+    gap = np.abs(store.matrix(old, prefix) - store.matrix(new, prefix))
+    return float(np.nanmax(gap)) if np.isfinite(gap).any() else float("inf")
+
+
+def _rows_apart(old: pa.Table, new: pa.Table) -> int:
+    apart = np.zeros(old.num_rows, dtype=bool)
+    for name in old.schema.names:
+        if pa.types.is_fixed_size_list(old.schema.field(name).type):
+            pair = [table.column(name).combine_chunks().flatten().to_numpy() for table in (old, new)]
+            apart |= (pair[0] != pair[1]).reshape(old.num_rows, -1).any(axis=1)
+        else:
+            pair = [table.column(name).to_pandas() for table in (old, new)]
+            apart |= ~((pair[0] == pair[1]) | (pair[0].isna() & pair[1].isna())).to_numpy()
+    return int(apart.sum())
+
+
+def _pictures_apart(old: np.ndarray, new: np.ndarray) -> str:
+    from scipy.spatial import procrustes
+    from sklearn.neighbors import NearestNeighbors
+
+    placed = np.isfinite(old).all(axis=1) & np.isfinite(new).all(axis=1)
+    old, new = old[placed], new[placed]
+    _, _, disparity = procrustes(old, new)
+    k = min(NEIGHBORS, len(old) - 1)
+    near = [NearestNeighbors(n_neighbors=k).fit(one).kneighbors(return_distance=False) for one in (old, new)]
+    overlap = np.mean([np.isin(a, b).mean() for a, b in zip(*near, strict=True)])
+    moved = (old != new).any(axis=1).mean()
+    return (
+        f"{moved:.2%} of the rows moved; Procrustes disparity {disparity:.3g}, overlap of {k} neighbours {overlap:.2f}"
+    )
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> str:
+    names = sorted({**before, **after})
+    return ", ".join(
+        f"{name} {before.get(name)} → {after.get(name)}" for name in names if before.get(name) != after.get(name)
+    )
+
+
+def compare_with_committed(committed: dict[str, Any], recomputed: Mapping[str | Path, str]) -> list[dict[str, Any]]:
+    """Compare recomputed stages with fingerprints that were committed.
+
+    Parameters
+    ----------
+    committed : mapping
+        What `umap_sweep.reproduce.fingerprints` wrote.
+    recomputed : mapping of path to str
+        The fingerprint of each.
+
+    Returns
+    -------
+    list of dict
+        One row for each stage that the committed file knows.
+    """
+    rows = []
+    for path, observed in recomputed.items():
+        name = name_of(path)
+        if name not in committed["fingerprints"]:
+            continue
+        stage, _, key = name.partition("/")
+        expected = committed["fingerprints"][name]
+        found = environment.decisive(store.read_record(path)["environment"])
+        changes = [_changes(environment.decisive(one), found) for one in committed["environments"]]
+        rows.append(
+            {
+                "against": "fingerprints",
+                "stage": stage,
+                "key": key,
+                "expected": expected,
+                "observed": observed,
+                "equal": expected == observed,
+                "difference": "" if expected == observed else "another fingerprint than the committed one",
+                # Where one of the committed environments is this one, nothing in it explains a difference.
+                "environment": "" if "" in changes else changes[0],
+            }
+        )
+    return rows
+
+
+def verdict(rows: Sequence[dict[str, Any]], strict: bool) -> tuple[bool, list[str]]:
+    """Return whether a verification holds, and what there is to say.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+    strict : bool
+        Whether a committed fingerprint must hold in another environment too.
+
+    Returns
+    -------
+    holds : bool
+    lines : list of str
+        For each kind of comparison one sentence; the first stage that differs comes first.
+    """
+    holds, lines = True, []
+    for against in ("results", "fingerprints"):
+        these = [row for row in rows if row["against"] == against]
+        differing = sorted((row for row in these if not row["equal"]), key=lambda row: STAGES.index(row["stage"]))
+        what = "the stored results" if against == "results" else "the committed fingerprints"
+        if not these:
+            continue
+        if not differing:
+            lines.append(f"{len(these)} results of all stages computed again: equal to {what}, bit for bit.")
+            continue
+        first = differing[0]
+        same_stage = [row for row in differing if row["stage"] == first["stage"]]
+        excused = against == "fingerprints" and bool(first["environment"]) and not strict
+        holds = holds and excused
+        others = f" and {len(same_stage) - 1} more of this stage" if len(same_stage) > 1 else ""
+        lines.append(
+            f"The first stage that differs from {what} is {first['stage']} ({first['key']}{others}): "
+            f"{first['difference']}. What differs in the environment: {first['environment'] or 'nothing'}."
+            + (" Another environment is no failure unless verify.strict is true." if excused else "")
+        )
+    return holds, lines
+
+
+def verify(
+    stored: Sequence[str | Path],
+    recomputed: Sequence[str | Path],
+    out: str | Path,
+    fingerprints: str | Path,
+    strict: bool,
+) -> list[str]:
+    """Compare all stages, write the table, and return what there is to say.
+
+    Parameters
+    ----------
+    stored, recomputed : sequence of path
+        The same stages in the same order.
+    out : path
+        Receives the table, `COLUMNS`, also where something differs.
+    fingerprints : path
+        Committed fingerprints; need not exist.
+    strict : bool
+        See `verdict`.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        Where anything differs that must not, with the first differing stage.
+    """
+    rows = [compare(old, new) for old, new in zip(stored, recomputed, strict=True)]
+    if Path(fingerprints).exists():
+        try:
+            committed = json.loads(Path(fingerprints).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{fingerprints} is damaged ({error}). Restore it, or write it again.") from error
+        observed = [row["observed"] for row in rows]
+        rows += compare_with_committed(committed, dict(zip(recomputed, observed, strict=True)))
+    rows.sort(key=lambda row: (row["against"] == "fingerprints", STAGES.index(row["stage"]), row["key"]))
+    table = pa.table({name: [row[name] for row in rows] for name in COLUMNS})
+    store.write(out, table, store.make_record("verify", {}, store.fingerprint(table)))
+    holds, lines = verdict(rows, strict)
+    if not holds:
+        raise InputError(" ".join(lines))
+    return lines
+
+
+def run(
+    stored: Sequence[str | Path],
+    recomputed: Sequence[str | Path],
+    folder: str | Path,
+    fingerprints: str | Path,
+    strict: bool,
+) -> None:
+    """Verify, say what there is to say, and remove what was recomputed.
+
+    Parameters
+    ----------
+    stored, recomputed, fingerprints, strict
+        As for `verify`.
+    folder : path
+        Holds all of `recomputed`; the table goes beside it.
+
+    Raises
+    ------
+    InputError
+        See `verify`.
+    """
+    try:
+        lines = verify(stored, recomputed, Path(folder).with_name("verify.parquet"), fingerprints, strict)
+    finally:
+        # What is compared once must not be taken for a rerun the next time.
+        shutil.rmtree(folder)
+    for line in lines:
+        logging.getLogger("umap_sweep").info(line)
+        print(f"umap-sweep: {line}", flush=True)

@@ -1,0 +1,162 @@
+"""The configuration as a run uses it: checked, and completed with the defaults of the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from umap_sweep.errors import InputError
+from umap_sweep.settings.schema import check, defaults, nearest, schema, source
+
+# Keywords that the metrics of umap-learn take and a configuration can hold, that is single numbers.
+METRIC_KEYWORDS = {"minkowski": {"p"}}
+
+# The files that a k-NN can be imported from.
+IMPORTED_SUFFIXES = (".npz", ".parquet", ".h5ad")
+
+
+def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Check a configuration and fill in the defaults of its optional keys.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake has merged it.
+    given : mapping, optional
+        What the user gave, before it was merged over the defaults. A data set of the user's replaces a default of the
+        same name whole, and a table of cells replaces the default grid.
+
+    Returns
+    -------
+    dict
+        The same with every key present; seeds of the k-NN are a list.
+
+    Raises
+    ------
+    InputError
+        For the first wrong value: the key, the value, what is allowed.
+    """
+    settings = _plain(config)
+    _replace_whole(settings, given or {})
+    check(settings)
+
+    properties = schema()["properties"]
+    settings = defaults(schema()) | settings
+    for section, rule in properties.items():
+        if "properties" in rule:
+            settings[section] = defaults(rule) | settings.get(section, {})
+    if "table" in settings["grid"]:
+        for axis in ("n_neighbors", "min_dist"):
+            settings["grid"].pop(axis)
+    if "neighbors_key" not in config.get("knn", {}):
+        settings["knn"].pop("neighbors_key")  # only a k-NN from an .h5ad has one
+    known = settings["datasets"]
+    for key, name in (("dataset", settings["dataset"]), ("claims.dataset", settings["claims"]["dataset"])):
+        if name not in known:
+            raise InputError(
+                f"{key} is '{name}', which is not under datasets; known are {', '.join(known)}{nearest(name, known)}."
+            )
+    for name, data_set in settings["datasets"].items():
+        if "layer" in data_set and "obsm" in data_set:
+            raise InputError(
+                f"datasets.{name} has both a layer and an obsm; give one of the two, or neither to take X."
+            )
+        settings["datasets"][name] = defaults(source(data_set["source"])) | data_set
+    settings["knn"]["seed"] = as_list(settings["knn"]["seed"])
+    _check_metric_keywords(settings)
+    _check_imported(settings["knn"])
+    return settings
+
+
+def check_source_exists(settings: Mapping[str, Any]) -> None:
+    """Raise an `InputError` where the data set to sweep, or a k-NN to bring in, is a file that is not there."""
+    data_set = settings["datasets"][settings["dataset"]]
+    paths = {f"datasets.{settings['dataset']}.path": data_set.get("path"), "knn.path": settings["knn"].get("path")}
+    for key, path in paths.items():
+        if path is not None and not Path(path).is_file():
+            raise InputError(
+                f"{key} is '{path}', which is not a file; give its path from the folder the sweep runs in."
+            )
+
+
+def _replace_whole(config: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Undo the merging of keys that exclude each other."""
+    for name, dataset in _mapping(given.get("datasets")).items():
+        if "source" in _mapping(dataset):
+            config["datasets"][name] = _plain(dataset)
+    grid = _mapping(given.get("grid"))
+    if "table" in grid:
+        for axis in ("n_neighbors", "min_dist"):
+            if axis in grid:
+                raise InputError(f"grid has both a table and {axis}; give one of the two.")
+            config["grid"].pop(axis, None)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _check_metric_keywords(settings: Mapping[str, Any]) -> None:
+    metric = settings["knn"]["metric"]
+    known = METRIC_KEYWORDS.get(metric, set())
+    for name in settings["umap"]["metric_kwds"]:
+        if name not in known:
+            takes = f"only {', '.join(sorted(known))}" if known else "none"
+            raise InputError(f"umap.metric_kwds has '{name}', but the metric {metric} takes {takes}; remove it.")
+
+
+def _check_imported(knn: dict[str, Any]) -> None:
+    """Check what an imported k-NN takes, and fill in which of an AnnData file's."""
+    imported = knn["method"] == "imported"
+    if imported and "path" not in knn:
+        raise InputError("knn.method is imported, but knn.path is missing; give the file that holds the k-NN.")
+    for key in ("path", "neighbors_key"):
+        if key in knn and not imported:
+            raise InputError(
+                f"knn.{key} is '{knn[key]}', but knn.method is {knn['method']}; set the method to imported, "
+                f"or remove the key."
+            )
+    if not imported:
+        return
+    suffix = Path(knn["path"]).suffix.lower()
+    if suffix not in IMPORTED_SUFFIXES:
+        raise InputError(f"knn.path is '{knn['path']}'; allowed is a file of {', '.join(IMPORTED_SUFFIXES)}.")
+    if suffix == ".h5ad":
+        knn.setdefault("neighbors_key", schema()["properties"]["knn"]["properties"]["neighbors_key"]["default"])
+    elif "neighbors_key" in knn:
+        raise InputError(f"knn.neighbors_key is '{knn['neighbors_key']}', but knn.path is no .h5ad; remove the key.")
+
+
+def _plain(value: Any) -> Any:
+    """Copy a configuration into plain dicts and lists, which may then be changed."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list as it is, and one value as a list of it."""
+    return value if isinstance(value, list) else [value]
+
+
+def copied(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration of every cell apart from its grid, for the user to copy.
+
+    Parameters
+    ----------
+    settings : mapping
+        From `complete`. Of the section `umap` only what differs from the defaults is taken.
+    """
+    usual = defaults(schema()["properties"]["umap"])
+    umap = {name: value for name, value in settings["umap"].items() if value != usual[name]}
+    return {
+        "dataset": settings["dataset"],
+        "datasets": {settings["dataset"]: settings["datasets"][settings["dataset"]]},
+        "knn": settings["knn"],
+        **({"umap": umap} if umap else {}),
+        "cpu": settings["cpu"],
+        "blas_threads": settings["blas_threads"],
+    }

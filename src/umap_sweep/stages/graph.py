@@ -1,0 +1,148 @@
+"""Prune the k-NN to one n_neighbors and make its fuzzy graph, with the spectral layout where no seed enters it."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse
+import scipy.sparse.csgraph
+
+from umap_sweep import store
+from umap_sweep.errors import InputError
+from umap_sweep.stages import fuzzy
+from umap_sweep.stages.spectral import connected_layout
+from umap_sweep.stages.umap_learn import DISCONNECTION_DISTANCES, default_epochs
+
+
+def prune(knn: str | Path, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read the first `n_neighbors` columns of a stored k-NN.
+
+    Parameters
+    ----------
+    knn : str or Path
+        Stored by `umap_sweep.stages.knn`.
+    n_neighbors : int
+        At most the k it was computed for.
+
+    Returns
+    -------
+    indices : ndarray of int32, shape (n, n_neighbors)
+    distances : ndarray of float32 or float64, shape (n, n_neighbors)
+        Both writable copies: umap-learn writes into what it is given.
+
+    Raises
+    ------
+    InputError
+        Where the k-NN is narrower, or damaged.
+    """
+    width = store.read_record(knn)["key"]["n_neighbors"]
+    if n_neighbors > width:
+        raise InputError(
+            f"{knn} holds {width} neighbours, fewer than n_neighbors {n_neighbors}; raise knn.n_neighbors."
+        )
+    table = store.read(knn, [f"{kind}_{rank}" for kind in ("index", "distance") for rank in range(n_neighbors)])
+    return store.matrix(table, "index_"), store.matrix(table, "distance_")
+
+
+def fuzzy_graph(
+    indices: np.ndarray,
+    distances: np.ndarray,
+    metric: str,
+    n_epochs: int,
+    set_op_mix_ratio: float = 1.0,
+    local_connectivity: float = 1.0,
+) -> tuple[scipy.sparse.coo_matrix, np.ndarray]:
+    """Return the fuzzy graph of a pruned k-NN as `umap.UMAP.fit` of umap-learn 0.5.12 lays it out.
+
+    Parameters
+    ----------
+    indices, distances : ndarray, shape (n, n_neighbors)
+        Overwritten where the metric disconnects two rows, as umap-learn does.
+    metric : str
+        Decides from which distance on rows count as disconnected.
+    n_epochs : int
+        Edges that as many epochs never sample are left out.
+    set_op_mix_ratio, local_connectivity : float
+        Of UMAP.
+
+    Returns
+    -------
+    edges : scipy.sparse.coo_matrix of float32, shape (n, n)
+        Membership strengths, in the order in which the layout walks them.
+    disconnected : ndarray of bool, shape (n,)
+        Rows without any neighbour.
+    """
+    separate = distances >= DISCONNECTION_DISTANCES.get(metric, np.inf)
+    indices[separate] = -1
+    distances[separate] = np.inf
+    strengths = fuzzy.membership_strengths(indices, distances, local_connectivity)
+    # With ten epochs or fewer umap-learn drops edges by its own default instead.
+    epochs = n_epochs if n_epochs > 10 else default_epochs(len(indices))
+    head, tail, weight, disconnected = fuzzy.union(indices, strengths, set_op_mix_ratio, epochs)
+    n_rows = len(indices)
+    return scipy.sparse.coo_matrix((weight, (head, tail)), shape=(n_rows, n_rows)), disconnected
+
+
+def compute(
+    knn: str | Path,
+    edges_out: str | Path,
+    vertices_out: str | Path,
+    n_neighbors: int,
+    umap: dict[str, Any],
+    blas_threads: int = 1,
+) -> None:
+    """Make and store the graph of one n_neighbors.
+
+    Parameters
+    ----------
+    knn : path
+        The stored k-NN.
+    edges_out : path
+        Receives `head`, `tail` (int32) and `weight` (float32), one row an edge and direction.
+    vertices_out : path
+        Receives `disconnected` (bool) and, where the graph is connected and the init spectral, its eigenvectors
+        `spectral_1` … `spectral_d` (float64), one row a data row.
+    n_neighbors : int
+    umap : mapping
+        The configuration's `umap` section.
+    blas_threads : int, default 1
+    """
+    logger = logging.getLogger("umap_sweep")
+    knn_record = store.read_record(knn)
+    indices, distances = prune(knn, n_neighbors)
+    n_rows = len(indices)
+    n_epochs = umap["n_epochs"] or default_epochs(n_rows)
+    edges, disconnected = fuzzy_graph(
+        indices,
+        distances,
+        knn_record["key"]["metric"],
+        n_epochs,
+        umap["set_op_mix_ratio"],
+        umap["local_connectivity"],
+    )
+    del indices, distances
+    if edges.nnz == 0:
+        raise InputError(
+            f"With n_neighbors {n_neighbors} no row has a neighbour under the metric {knn_record['key']['metric']}; "
+            f"choose another metric or more neighbours."
+        )
+    logger.info("n_neighbors %d: %d rows, %d disconnected", n_neighbors, n_rows, disconnected.sum())
+    n_components, _ = scipy.sparse.csgraph.connected_components(edges)
+    logger.info("%d edges, %d connected component(s), %d epochs", edges.nnz, n_components, n_epochs)
+
+    vertices = {"disconnected": disconnected}
+    if umap["init"] == "spectral" and n_components == 1:
+        eigenvectors = connected_layout(edges, umap["n_components"], blas_threads)
+        if eigenvectors is not None:
+            vertices |= {f"spectral_{d + 1}": eigenvectors[:, d] for d in range(umap["n_components"])}
+    key = {name: umap[name] for name in ("set_op_mix_ratio", "local_connectivity", "init", "n_components")}
+    key |= {"n_neighbors": n_neighbors, "n_epochs": n_epochs, "blas_threads": blas_threads}
+    edge_table = pa.table({"head": edges.row, "tail": edges.col, "weight": edges.data})
+    vertex_table = pa.table(vertices)
+    inputs = {"knn": knn_record["fingerprint"]}
+    shared = {"connected_components": int(n_components), "disconnected": int(disconnected.sum())}
+    for out, table in ((edges_out, edge_table), (vertices_out, vertex_table)):
+        record = store.make_record("graph", key=key, values=store.fingerprint(table), inputs=inputs, **shared)
+        store.write(out, table, record, dictionary=["head"] if "head" in table.column_names else False)

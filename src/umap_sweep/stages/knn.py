@@ -1,0 +1,400 @@
+"""Compute the k-NN of a data set, once for the largest k of a sweep, or bring in one that was made elsewhere."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from umap_sweep import store
+from umap_sweep.errors import InputError
+from umap_sweep.stages import compiled
+from umap_sweep.stages.umap_learn import SMALL_DATA
+
+# A search that only serves to compile what a larger one needs.
+WARM_UP_ROWS, WARM_UP_NEIGHBORS = 500, 5
+
+# Rows whose neighbours scikit-learn looks for in one call. Fixed, so that a result does not depend on threads.
+BLOCK_ROWS = 4096
+
+# Rows of an imported k-NN whose distances are measured anew, and how far, as a share of the largest, they may be apart.
+MEASURED_ROWS, NEARLY_EQUAL = 200, 1e-3
+
+# scikit-learn's name of the metrics that it searches fast; for the others it is given umap-learn's function.
+FAST_METRICS = {
+    "braycurtis": "braycurtis",
+    "canberra": "canberra",
+    "chebyshev": "chebyshev",
+    "linf": "chebyshev",
+    "linfinity": "chebyshev",
+    "linfty": "chebyshev",
+    "correlation": "correlation",
+    "cosine": "cosine",
+    "euclidean": "euclidean",
+    "l2": "euclidean",
+    "manhattan": "manhattan",
+    "l1": "manhattan",
+    "taxicab": "manhattan",
+    "minkowski": "minkowski",
+}
+
+
+def nearest_neighbors(
+    features: np.ndarray,
+    k: int,
+    metric: str,
+    method: str,
+    random_state: np.random.RandomState,
+    n_jobs: int,
+    metric_kwds: dict[str, float] | None = None,
+    threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return the k nearest neighbours of every row, itself included.
+
+    Under `method="auto"` the result is, bit for bit, what `umap.umap_.nearest_neighbors` of umap-learn 0.5.12
+    computes: from a matrix of all distances below 4,096 rows, by seeded NN-descent (Dong, Charikar and Li, 2011) from
+    there on.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, d)
+        The rows.
+    k : int
+        Neighbours of each row, itself included; 2 <= k < n.
+    metric : str
+        umap-learn's name of the distance.
+    method : {"auto", "exact", "nn-descent", "plain"}
+        How to search; `plain` searches as `auto` does.
+    random_state : numpy.random.RandomState
+        For NN-descent; advanced by it as a plain seeded UMAP advances its own.
+    n_jobs : int
+        Logical threads of NN-descent, on which its result depends.
+    metric_kwds : dict of str to float, optional
+        Keywords of the metric.
+    threads : int, default 1
+        Threads that an exact search may use. They do not change its result.
+
+    Returns
+    -------
+    indices : ndarray of int32, shape (n, k)
+        Row numbers, nearest first; -1 where NN-descent found fewer than k.
+    distances : ndarray of float32 or float64, shape (n, k)
+        In the type that umap-learn computes them in.
+    method : str
+        `exact` or `nn-descent`, whichever was used.
+
+    Raises
+    ------
+    InputError
+        Where the data has too few rows, or the metric is not defined on it.
+    """
+    n_rows = features.shape[0]
+    _check_k(k, n_rows)
+    check_metric(features, metric)
+    metric_kwds = metric_kwds or {}
+    if method in ("auto", "plain"):
+        method = "exact" if n_rows < SMALL_DATA else "nn-descent"
+    if method == "nn-descent":
+        indices, distances = _nn_descent(features, k, metric, metric_kwds, random_state, n_jobs)
+    elif n_rows < SMALL_DATA:
+        indices, distances = _all_pairs(features, k, metric, metric_kwds)
+    else:
+        indices, distances = _exact(features, k, metric, metric_kwds, threads)
+    _refuse_undefined(distances, metric)
+    return indices.astype(np.int32, copy=False), distances, method
+
+
+def _check_k(k: int, n_rows: int) -> None:
+    if k >= n_rows:
+        raise InputError(
+            f"knn.n_neighbors is {k}, but the data has {n_rows} rows; choose at most {n_rows - 1}, or give more rows."
+        )
+
+
+def check_metric(features: np.ndarray, metric: str) -> None:
+    """Raise an `InputError` where a metric is not defined on some features, float32, shape (n, d)."""
+    if metric == "haversine" and features.shape[1] != 2:
+        raise InputError(
+            f"The metric haversine needs 2 columns (latitude and longitude in radians), "
+            f"but the data has {features.shape[1]}; choose another knn.metric."
+        )
+    if metric in ("hellinger", "symmetric_kl") and features.min() < 0:
+        raise InputError(f"The metric {metric} needs values from 0, but the data has {features.min()}; choose another.")
+
+
+def _refuse_undefined(distances: np.ndarray, metric: str) -> None:
+    undefined = int(np.isnan(distances).any(axis=1).sum())
+    if undefined:
+        raise InputError(
+            f"The metric {metric} is undefined (NaN) for {undefined} of {len(distances)} rows; "
+            f"choose another knn.metric or remove those rows."
+        )
+
+
+def _metric_function(metric: str) -> Any:
+    from umap.distances import named_distances
+
+    return named_distances[metric]
+
+
+def _all_pairs(
+    features: np.ndarray, k: int, metric: str, metric_kwds: dict[str, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.metrics import pairwise_distances
+
+    # The function, not its name: scikit-learn's own metric of that name has other last bits.
+    matrix = pairwise_distances(features, metric=_metric_function(metric), **metric_kwds)
+    _refuse_undefined(matrix, metric)  # here, because a NaN may sort behind the k nearest
+    indices = np.argsort(matrix, axis=1, kind="stable")[:, :k]
+    return indices, np.take_along_axis(matrix, indices, axis=1)
+
+
+def _nn_descent(
+    features: np.ndarray,
+    k: int,
+    metric: str,
+    metric_kwds: dict[str, float],
+    random_state: np.random.RandomState,
+    n_jobs: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    from pynndescent.distances import named_distances
+    from umap.umap_ import nearest_neighbors as umap_nearest_neighbors
+
+    function = metric if metric in named_distances else _metric_function(metric)
+
+    def search(rows: np.ndarray, k: int, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        # `angular` is taken and not used by umap-learn.
+        return umap_nearest_neighbors(rows, k, function, metric_kwds, False, random_state, n_jobs=n_jobs)[:2]
+
+    if not metric_kwds:  # with keywords pynndescent makes a function of its own each time, which cannot be kept
+        compiled.keep()
+        with compiled.one_at_a_time():
+            search(features[:WARM_UP_ROWS], WARM_UP_NEIGHBORS, np.random.RandomState(0))
+    return search(features, k, random_state)
+
+
+def _exact(
+    features: np.ndarray, k: int, metric: str, metric_kwds: dict[str, float], threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Search all pairs with scikit-learn, then order each row's candidates by umap-learn's own distance.
+
+    scikit-learn's Euclidean distances come from a matrix product, which leaves duplicates and a row itself at small
+    distances other than 0; umap-learn's function does not.
+    """
+    from joblib import Parallel, delayed
+    from sklearn.neighbors import NearestNeighbors
+    from threadpoolctl import threadpool_limits
+
+    function = _metric_function(metric)
+    search = NearestNeighbors(
+        n_neighbors=k,
+        algorithm="brute",
+        metric=FAST_METRICS.get(metric, function),
+        metric_params=metric_kwds or None,
+        n_jobs=1,
+    ).fit(features)
+
+    def search_block(start: int) -> np.ndarray:
+        with threadpool_limits(1, user_api="openmp"):
+            return search.kneighbors(features[start : start + BLOCK_ROWS], return_distance=False)
+
+    # Threads take whole blocks, each searched by one thread: how ties are broken must not depend on their number.
+    with threadpool_limits(1, user_api="blas"):
+        blocks = Parallel(n_jobs=threads, prefer="threads")(
+            delayed(search_block)(start) for start in range(0, features.shape[0], BLOCK_ROWS)
+        )
+    indices = np.concatenate(blocks).astype(np.int32)
+    _put_itself_among(indices)
+    distances = _distances(features, indices, function, tuple(metric_kwds.values()))
+    # Itself first, then by distance, and equal distances by row number.
+    itself = indices == np.arange(features.shape[0], dtype=np.int32)[:, None]
+    order = np.lexsort((indices, distances, ~itself), axis=1)
+    return np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1)
+
+
+def _put_itself_among(indices: np.ndarray) -> None:
+    """Among more than k duplicates of a row the search may leave the row itself out; it replaces the last one then."""
+    rows = np.arange(indices.shape[0], dtype=indices.dtype)
+    absent = ~(indices == rows[:, None]).any(axis=1)
+    indices[absent, -1] = rows[absent]
+
+
+def _distances(features: np.ndarray, indices: np.ndarray, function: Any, keywords: tuple[float, ...]) -> np.ndarray:
+    import numba
+
+    @numba.njit
+    def measure(rows, neighbors, out):
+        for i in range(neighbors.shape[0]):
+            for j in range(neighbors.shape[1]):
+                out[i, j] = function(rows[i], rows[neighbors[i, j]], *keywords)
+
+    distances = np.empty(indices.shape, dtype=np.float64)
+    measure(features, indices, distances)
+    return distances
+
+
+def as_table(indices: np.ndarray, distances: np.ndarray) -> pa.Table:
+    """Return a k-NN as a table with one column a rank, so that a smaller k reads fewer columns.
+
+    Parameters
+    ----------
+    indices : ndarray of int32, shape (n, k)
+    distances : ndarray of float, shape (n, k)
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns `index_0` … `index_{k-1}`, `distance_0` … `distance_{k-1}`; rank 0 is the row itself.
+    """
+    k = indices.shape[1]
+    columns = {f"index_{rank}": indices[:, rank] for rank in range(k)}
+    columns |= {f"distance_{rank}": distances[:, rank] for rank in range(k)}
+    return pa.table(columns)
+
+
+def make(
+    data: str | Path,
+    imported: str | Path | None,
+    out: str | Path,
+    k: int,
+    metric: str,
+    method: str,
+    seed: int,
+    n_jobs: int,
+    metric_kwds: dict[str, float],
+    neighbors_key: str | None,
+    threads: int,
+) -> None:
+    """Store the k-NN of a stored data set: computed (see `compute`), or made elsewhere (see `bring_in`).
+
+    Parameters
+    ----------
+    data : path
+        The stored data set.
+    imported : path, optional
+        The file of a k-NN that was made elsewhere, where the method is `imported`.
+    out : path
+        Receives the table; see `as_table`.
+    k, metric, method, seed, n_jobs, metric_kwds, threads
+        As for `nearest_neighbors`; an imported k-NN uses k, metric and metric_kwds alone.
+    neighbors_key : str, optional
+        Which k-NN of an AnnData file.
+
+    Raises
+    ------
+    InputError
+        See `nearest_neighbors` and `umap_sweep.sources.imported_knn.read`.
+    """
+    if method == "imported":
+        bring_in(data, imported, out, k, metric, metric_kwds, neighbors_key)
+    else:
+        compute(data, out, k, metric, method, seed, n_jobs, metric_kwds, threads)
+
+
+def compute(
+    data: str | Path,
+    out: str | Path,
+    k: int,
+    metric: str,
+    method: str,
+    seed: int,
+    n_jobs: int,
+    metric_kwds: dict[str, float],
+    threads: int,
+) -> None:
+    """Compute the k-NN of a stored data set and store it; see `nearest_neighbors`."""
+    logger = logging.getLogger("umap_sweep")
+    features = store.read_features(data)
+    random_state = np.random.RandomState(seed)
+    indices, distances, used = nearest_neighbors(
+        features, k, metric, method, random_state, n_jobs, metric_kwds, threads
+    )
+    incomplete = int((indices < 0).any(axis=1).sum())
+    logger.info("%s k-NN of %d rows, k=%d, metric %s", used, len(indices), k, metric)
+    if incomplete:
+        logger.warning("NN-descent found fewer than %d neighbours for %d rows; the rest stay empty.", k, incomplete)
+    table = as_table(indices, distances)
+    # A plain UMAP goes on with the generator that its k-NN search has advanced; all else starts a fresh one.
+    state = {"random_state": store.state_of(random_state)} if method == "plain" else {}
+    record = store.make_record(
+        "knn",
+        key={
+            "metric": metric,
+            "metric_kwds": metric_kwds,
+            "method": method,
+            "n_neighbors": k,
+            "seed": seed,
+            "n_jobs": n_jobs,
+        },
+        values=store.fingerprint(table, **state),
+        inputs={"data": store.read_record(data)["fingerprint"]},
+        method_used=used,
+        **state,
+    )
+    store.write(out, table, record)
+
+
+def bring_in(
+    data: str | Path,
+    path: str | Path,
+    out: str | Path,
+    k: int,
+    metric: str,
+    metric_kwds: dict[str, float],
+    neighbors_key: str | None = None,
+) -> None:
+    """Store a k-NN that was made elsewhere, for a stored data set; see `umap_sweep.imported.read`.
+
+    It is keyed by the fingerprint of what is taken from the file, wherever that is and in whichever format.
+    """
+    from umap_sweep.sources import imported_knn
+
+    logger = logging.getLogger("umap_sweep")
+    features = store.read_features(data)
+    _check_k(k, len(features))
+    check_metric(features, metric)
+    ids = store.read_rows(data).column("id")
+    indices, distances = imported_knn.read(path, k, ids, metric, neighbors_key)
+    logger.info("k-NN of %d rows from %s, k=%d, metric %s", len(indices), path, k, metric)
+    apart = _apart_from_data(features, indices, distances, metric, metric_kwds)
+    if not apart < NEARLY_EQUAL:
+        logger.warning(
+            "Its distances are up to %.2g of the largest apart from those of the data: "
+            "it was made from other features, or its rows are in another order.",
+            apart,
+        )
+    table = as_table(indices, distances)
+    values = store.fingerprint(table)
+    record = store.make_record(
+        "knn",
+        key={
+            "metric": metric,
+            "metric_kwds": metric_kwds,
+            "method": "imported",
+            "n_neighbors": k,
+            "imported": values,
+        },
+        values=values,
+        inputs={"data": store.read_record(data)["fingerprint"]},
+        method_used="imported",
+        imported_from=str(path),
+    )
+    store.write(out, table, record)
+
+
+def _apart_from_data(
+    features: np.ndarray, indices: np.ndarray, distances: np.ndarray, metric: str, metric_kwds: dict[str, float]
+) -> float:
+    """Return how far distances are from those of the features, as a share of the largest, in evenly spread rows."""
+    rows = np.unique(np.linspace(0, len(features) - 1, MEASURED_ROWS).astype(int))
+    near = indices[rows]
+    # These rows, then the neighbours of each.
+    places = len(rows) + np.arange(near.size, dtype=np.int32).reshape(near.shape)
+    expected = _distances(
+        np.concatenate([features[rows], features[near.ravel()]]),
+        places,
+        _metric_function(metric),
+        tuple(metric_kwds.values()),
+    )
+    return float(np.abs(distances[rows] - expected).max() / max(expected.max(), distances[rows].max(), 1e-300))

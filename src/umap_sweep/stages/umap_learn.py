@@ -1,0 +1,12 @@
+"""What umap-learn 0.5.12 decides by itself, and a sweep has to decide alike."""
+
+# umap-learn compares all pairs below this many rows, and approximates from here on.
+SMALL_DATA = 4096
+
+# The distances from which on umap-learn takes two rows for having nothing in common.
+DISCONNECTION_DISTANCES = {"correlation": 2, "cosine": 2, "hellinger": 1, "jaccard": 1, "dice": 1, "bit_jaccard": 1}
+
+
+def default_epochs(n_rows: int) -> int:
+    """Return umap-learn's number of epochs for a data set of `n_rows`."""
+    return 500 if n_rows <= 10000 else 200

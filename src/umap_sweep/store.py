@@ -1,0 +1,379 @@
+"""Stored tables: Parquet with page checksums, a record of where they come from, and a fingerprint of their values.
+
+Every result of a sweep is one Parquet file. Its schema metadata carries, under `umap_sweep`, a JSON record:
+the stage, the full key, the fingerprint of the decoded values, the fingerprints of the stages it was made from,
+the digest of the code that made it, and the environment it was computed in. Files appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from umap_sweep import environment
+from umap_sweep.errors import InputError
+
+RECORD = b"umap_sweep"
+
+# States of random generators that belong to a stage's values and stand in its record.
+GENERATOR_STATES = ("random_state", "rng_state")
+
+WRITE_OPTIONS: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+
+
+class _NoPandas:
+    """An importer that says there is no pandas."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        if name == "pandas":
+            raise ImportError(name)
+
+
+def _look_for_pandas_without_import() -> None:
+    """Let PyArrow find out, once, that what it is given comes not from pandas.
+
+    Its first array imports pandas to look whether it was given a series: 0.3 s in every job, more than most work for.
+    Where a job itself uses pandas, or asks PyArrow for a data frame, that works as always.
+    """
+    if "pandas" not in sys.modules:
+        sys.meta_path.insert(0, _NoPandas)
+        try:
+            pa.array([0])
+        finally:
+            sys.meta_path.remove(_NoPandas)
+
+
+_look_for_pandas_without_import()
+
+
+def fingerprint(table: pa.Table, **also: Any) -> str:
+    """Return the SHA-256 of a table's decoded values, row order included.
+
+    The encoding of the file (compression, row groups, dictionaries, metadata) does not enter, so that the same
+    values have the same fingerprint whichever library version wrote them.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Columns of integers, floats, booleans or strings, fixed-size lists of numbers, or binary values of one size.
+    **also
+        Values outside the table that belong to it; anything JSON can hold.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for field in table.schema:
+        digest.update(f"{field.name}\0{_type_name(field.type)}\0{table.num_rows}\0".encode())
+        chunks = table.column(field.name).chunks
+        # How a column is cut into chunks must not matter: all of its nulls go first, then all of its values.
+        if table.column(field.name).null_count:
+            for chunk in chunks:
+                digest.update(_buffer(numbers(chunk.is_null())))
+        for chunk in chunks:
+            for part in _value_bytes(chunk):
+                digest.update(part)
+    if also:
+        digest.update(json.dumps(also, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _type_name(kind: pa.DataType) -> str:
+    if pa.types.is_large_string(kind):
+        return "string"
+    if pa.types.is_fixed_size_list(kind):
+        return f"{kind.value_type}[{kind.list_size}]"
+    return str(kind)
+
+
+def _value_bytes(chunk: pa.Array) -> Iterator[memoryview | bytes]:
+    kind = chunk.type
+    if chunk.null_count:
+        chunk = chunk.fill_null("" if _is_text(kind) else 0)
+    if pa.types.is_fixed_size_list(kind):
+        yield _buffer(numbers(chunk.flatten()))
+    elif pa.types.is_fixed_size_binary(kind):
+        yield b"".join(chunk.to_pylist())
+    elif _is_text(kind):
+        # Each value's length goes before its bytes, so that ("ab", "c") and ("a", "bc") differ.
+        for value in chunk.to_pylist():
+            encoded = value.encode()
+            yield len(encoded).to_bytes(8, "little")
+            yield encoded
+    else:
+        yield _buffer(numbers(chunk))
+
+
+def _buffer(values: np.ndarray) -> memoryview:
+    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    return memoryview(np.ascontiguousarray(little)).cast("B")
+
+
+def numbers(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Return a column of numbers or booleans as an array; read-only, and no copy where it is in one piece.
+
+    For columns without nulls the same as PyArrow's `to_numpy`, which imports pandas.
+    """
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if array.null_count or not len(array):
+        return array.to_numpy(zero_copy_only=False)
+    if pa.types.is_boolean(array.type):
+        return np.from_dlpack(array.cast(pa.uint8())).view(np.bool_)
+    return np.from_dlpack(array)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def make_record(
+    stage: str, key: Mapping[str, Any], values: str, inputs: Mapping[str, str] | None = None, **also: Any
+) -> dict[str, Any]:
+    """Return the record of a result: what it is, of what, and under what.
+
+    Parameters
+    ----------
+    stage : str
+        `data`, `knn`, `graph`, `initial_layout` or `embedding`.
+    key : mapping
+        Everything that, with the inputs, determines the values.
+    values : str
+        Fingerprint of the decoded values.
+    inputs : mapping of str to str, optional
+        Fingerprint of each stage that this one was made from.
+    **also
+        Further facts, stored beside these.
+    """
+    return {
+        "stage": stage,
+        "key": dict(key),
+        "fingerprint": values,
+        "inputs": dict(inputs or {}),
+        **also,
+        "code": os.environ.get(environment.CODE_VARIABLE, "unknown"),
+        "environment": environment.describe(),
+    }
+
+
+def fingerprint_of(path: str | Path) -> str:
+    """Return the fingerprint of a stored table's values as they are now, whatever its record says.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    return fingerprint_by_record(read_record(path), read(path))
+
+
+def fingerprint_by_record(record: Mapping[str, Any], table: pa.Table) -> str:
+    """Return the fingerprint of what counts as a table's values in its stage, generator states included."""
+    if record["stage"] == "embedding":
+        table = table.select([name for name in table.column_names if name.startswith("umap_")])
+    return fingerprint(table, **{name: record[name] for name in GENERATOR_STATES if name in record})
+
+
+def state_of(random_state: np.random.RandomState) -> list[Any]:
+    """Return the state of a Mersenne Twister in a form that JSON holds exactly."""
+    name, words, position, has_normal, normal = random_state.get_state()
+    return [name, words.tolist(), int(position), int(has_normal), float(normal)]
+
+
+def random_state_from(state: Sequence[Any]) -> np.random.RandomState:
+    """Return a generator that goes on from a state given by `state_of`."""
+    name, words, position, has_normal, normal = state
+    random_state = np.random.RandomState(0)
+    random_state.set_state((name, np.array(words, dtype=np.uint32), position, has_normal, normal))
+    return random_state
+
+
+@contextmanager
+def appearing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, and put it in place once the block has ended well.
+
+    A job that is killed, or a disk that fills up, leaves no file at `path`.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(
+    path: str | Path,
+    table: pa.Table,
+    record: Mapping[str, Any],
+    dictionary: Sequence[str] | bool = False,
+    group_rows: int | None = None,
+) -> None:
+    """Write a table with its record, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to.
+    table : pyarrow.Table
+        The values.
+    record : mapping
+        From `make_record`.
+    dictionary : sequence of str or bool, default False
+        Columns worth dictionary encoding: those with few distinct values.
+    group_rows : int, optional
+        Rows that `read_in_groups` yields at one time.
+    """
+    metadata = {**(table.schema.metadata or {}), RECORD: json.dumps(record, sort_keys=True).encode()}
+    with appearing(path) as temporary:
+        pq.write_table(
+            table.replace_schema_metadata(metadata),
+            temporary,
+            use_dictionary=dictionary,
+            row_group_size=group_rows,
+            **WRITE_OPTIONS,
+        )
+
+
+def write_csv(path: str | Path, table: pa.Table) -> None:
+    """Write a table as CSV, for people and for the report, whole or not at all."""
+    import pyarrow.csv
+
+    with appearing(path) as temporary:
+        pyarrow.csv.write_csv(table, temporary)
+
+
+def read(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table, or some of its columns, with every page's checksum verified.
+
+    Only the columns asked for are read from disk.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing, cut short or damaged.
+    """
+    with _explaining_damage(path):
+        return pq.read_table(
+            path, columns=None if columns is None else list(columns), page_checksum_verification=True, partitioning=None
+        )
+
+
+def read_rows(path: str | Path) -> pa.Table:
+    """Return what names the rows of a stored data set: `id` and, where it has one, `label`."""
+    with _explaining_damage(path):
+        names = pq.read_schema(path).names
+    return read(path, [name for name in ("id", "label") if name in names])
+
+
+def matrix(table: pa.Table, prefix: str) -> np.ndarray:
+    """Return the columns whose names begin with `prefix`, in their order, as an array of shape (n, columns)."""
+    return np.stack([numbers(table.column(name)) for name in table.column_names if name.startswith(prefix)], axis=1)
+
+
+def lists(array: np.ndarray) -> pa.FixedSizeListArray:
+    """Return an array of shape (n, k) as a column of n lists of one length."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])
+
+
+def from_lists(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column made by `lists` as an array of shape (n, k)."""
+    return numbers(column.combine_chunks().flatten()).reshape(len(column), column.type.list_size)
+
+
+def binary_rows(array: np.ndarray) -> pa.FixedSizeBinaryArray:
+    """Return an array of shape (n, k) as a column of n binary values, which reads faster than wide lists do."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    kind = pa.binary(little.itemsize * little.shape[1])
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(little), [None, pa.py_buffer(little)])
+
+
+def read_binary_rows(path: str | Path, column: str, dtype: str) -> Iterator[np.ndarray]:
+    """Yield a column made by `binary_rows`, one group of rows after the other, as it was written.
+
+    Yields
+    ------
+    ndarray of `dtype`, shape (rows of the group, k)
+        Read-only.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    with _explaining_damage(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+        for group in range(file.num_row_groups):
+            values = file.read_row_group(group, [column]).column(0).combine_chunks()
+            yield np.frombuffer(values.buffers()[1], dtype).reshape(len(values), -1)
+
+
+def read_features(path: str | Path) -> np.ndarray:
+    """Return the features of a stored data set.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, d)
+        In C order and writable, which umap-learn's compiled functions ask for.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    with _explaining_damage(path):
+        # Without a buffer, whole columns of a row group would be read at once.
+        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=2**16)
+        width = file.schema_arrow.field("features").type.list_size
+        features = np.empty((file.metadata.num_rows, width), dtype=np.float32)
+        start = 0
+        # By batches, so that the data is held once.
+        for batch in file.iter_batches(batch_size=8192, columns=["features"]):
+            stop = start + batch.num_rows
+            features[start:stop] = numbers(batch.column("features").flatten()).reshape(-1, width)
+            start = stop
+    return features
+
+
+def read_record(path: str | Path) -> dict[str, Any]:
+    """Return the record of a stored table without reading its values.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged, or was not written by a sweep.
+    """
+    with _explaining_damage(path):
+        metadata = pq.read_schema(path).metadata or {}
+    if RECORD not in metadata:
+        raise InputError(f"{path} was not written by umap-sweep: it carries no record. Delete it and run again.")
+    return json.loads(metadata[RECORD])
+
+
+@contextmanager
+def _explaining_damage(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist. Run the sweep again to make it.") from error
+    except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        # What came from Snakemake's cache is a link into it, and would come from there again.
+        cached = f", and {os.path.realpath(path)} that it links to," if os.path.islink(path) else ""
+        raise InputError(f"{path} is damaged ({reason}). Delete it{cached} and run again.") from error

@@ -1,0 +1,1 @@
+"""How long the grid takes, here and by umap-learn."""

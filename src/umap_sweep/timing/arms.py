@@ -1,0 +1,391 @@
+"""Time one way of running the grid in fresh processes, stage by stage: one of umap-learn's four, or this pipeline."""
+
+import csv
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from umap_sweep import environment, store
+from umap_sweep.errors import InputError
+from umap_sweep.timing import watching
+
+# In the order in which they follow each other. `start` is imports and data, and for the pipeline Snakemake's own time
+# and the start of its jobs; `other` is what else umap-learn does in a fit, and the joining of the sweep's table.
+STAGES = ("start", "compilation", "knn", "graph", "initial_layout", "layout", "other")
+
+# The pipeline's jobs, by the first part of their benchmark's path and by the name of their script; all else is `other`.
+STAGE_OF_JOB = {
+    "knn": "knn",
+    "graph": "graph",
+    "initial_layout": "initial_layout",
+    "embeddings": "layout",
+    "embedding": "layout",
+}
+
+# What takes its number of threads from the environment.
+POOLS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+# Settings that the pipeline's arm takes over from the configuration.
+SETTINGS = ("knn", "umap", "cpu", "blas_threads")
+
+# From when to when something ran, and what.
+Interval = tuple[float, float, Any]
+
+
+def shares(begin: float, end: float, jobs: Iterable[Interval], compiling: Iterable[Interval]) -> dict[Any, float]:
+    """Divide the time from `begin` to `end` among what ran in it.
+
+    Every moment is divided equally among the jobs that run in it, and is `start` where none does. A job that compiles
+    counts as `compilation`.
+
+    Parameters
+    ----------
+    begin, end : float
+        Seconds.
+    jobs : iterable of (float, float, hashable)
+        Start, end and stage of each job.
+    compiling : iterable of (float, float, hashable)
+        The same of each time that numba compiled within a job; None for the stage stands for the only job.
+
+    Returns
+    -------
+    dict of hashable to float
+        Seconds by stage; their sum is `end` - `begin`.
+    """
+    changes = [(begin, None, 0), (end, None, 0)]
+    for kind, intervals in enumerate((jobs, compiling)):
+        for start, stop, stage in intervals:
+            start, stop = max(start, begin), min(stop, end)
+            if start < stop:
+                changes += [(start, (kind, stage), 1), (stop, (kind, stage), -1)]
+    changes.sort(key=lambda change: change[0])
+    running: Counter[tuple[int, Any]] = Counter()
+    result: Counter[Any] = Counter()
+    before = begin
+    for moment, what, change in changes:
+        if moment > before:
+            for stage, share in _divided(running).items():
+                result[stage] += share * (moment - before)
+        if what is not None:
+            running[what] += change
+        before = moment
+    return dict(result)
+
+
+def _divided(running: Counter[tuple[int, Any]]) -> dict[Any, float]:
+    at_work = {stage: count for (kind, stage), count in running.items() if kind == 0 and count}
+    compiling = {stage: count for (kind, stage), count in running.items() if kind == 1 and count}
+    if None in compiling:
+        return {"compilation": 1.0}
+    for stage, count in compiling.items():
+        at_work[stage] = max(at_work.get(stage, 0) - count, 0)
+    at_work["compilation"] = sum(compiling.values())
+    total = sum(at_work.values())
+    return {stage: count / total for stage, count in at_work.items()} if total else {"start": 1.0}
+
+
+def scaled(measured: Mapping[Any, float], fits: Sequence[int], cells: Sequence[int]) -> dict[str, tuple[float, float]]:
+    """Let the fits that were run stand for all cells.
+
+    Parameters
+    ----------
+    measured : mapping
+        Seconds by a stage, or by a pair of a stage and the number of the fit it belongs to, or None.
+    fits, cells : sequence of int
+        n_neighbors of each fit, and of each cell of the grid.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        For each stage, the seconds of the whole grid and those measured. The time of a fit stands for that of as many
+        cells of its n_neighbors as there are for each fit; what belongs to no fit, and compilation, is counted once.
+    """
+    weights = {k: cells.count(k) / fits.count(k) for k in set(fits)}
+    result = dict.fromkeys(STAGES, (0.0, 0.0))
+    for what, seconds in measured.items():
+        stage, fit = what if isinstance(what, tuple) else (what, None)
+        whole, part = result[stage]
+        result[stage] = whole + seconds * (1 if fit is None else weights[fits[fit]]), part + seconds
+    return result
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without what a job of this pipeline, or another Snakemake, is given."""
+    variables = environment.without_ours(os.environ)
+    return {name: value for name, value in variables.items() if not name.startswith("SNAKEMAKE_")}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was seen of one command.
+
+    Attributes
+    ----------
+    begin, end : float
+        Its own, in seconds since the epoch.
+    jobs : list of (float, float, hashable)
+        Start, end and stage of what ran in it.
+    compiling : list of (float, float, str or None)
+        The same of each time that numba compiled; see `shares`.
+    peaks : dict of str to float
+        MiB of memory of each stage's largest process, or of the only process, by the name of its script.
+    """
+
+    begin: float
+    end: float
+    jobs: list[Interval]
+    compiling: list[Interval]
+    peaks: dict[str, float]
+
+    def shares(self) -> dict[Any, float]:
+        """Return the seconds of each stage, which add up to the wall time; see the function of this name."""
+        return shares(self.begin, self.end, self.jobs, self.compiling)
+
+
+def run_umap_learn(
+    data: Path,
+    folder: Path,
+    arm: str,
+    fits: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    k: int,
+    threads: int,
+) -> Run:
+    """Run one of umap-learn's arms.
+
+    It runs as a notebook does: on the instruction set of the machine, and with what umap-learn has put into numba's
+    file cache when it was imported before.
+
+    Returns
+    -------
+    Run
+        The stage of a job is a pair of stage and number of the fit; see `scaled`.
+    """
+    task = {
+        "data": str(data),
+        "arm": arm,
+        "fits": list(fits),
+        "k": k,
+        "metric": settings["knn"]["metric"],
+        "metric_kwds": settings["umap"]["metric_kwds"],
+        "umap": {name: value for name, value in settings["umap"].items() if name != "metric_kwds"},
+    }
+    (folder / "task.json").write_text(json.dumps(task))
+    variables = clean_environment() | dict.fromkeys(POOLS, str(threads))
+    run_logged([sys.executable, "-c", "import umap"], folder, variables)
+    lines = folder / "seen.jsonl"
+    watched = variables | watching.variables(folder / "watch", lines)
+    command = [sys.executable, "-m", "umap_sweep.timing.notebook", "task.json", "intervals.json"]
+    begin, end = run_logged(command, folder, watched)
+    intervals = json.loads((folder / "intervals.json").read_text())
+    jobs = [(start, stop, (stage, fit)) for start, stop, stage, fit in intervals]
+    compiling, peaks = seen(lines, dict.fromkeys(["notebook.py"]))
+    return Run(begin, end, jobs, compiling, peaks)
+
+
+def run_pipeline(
+    data: Path,
+    folder: Path,
+    cache: Path,
+    cells: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    threads: int,
+    snakefile: str | Path,
+    target: str = "results/timed/sweep.parquet",
+) -> Run:
+    """Run this pipeline up to the table of the sweep, or another target, in a Snakemake of its own.
+
+    The data is there already.
+
+    Parameters
+    ----------
+    data : Path
+        The stored data set.
+    folder : Path
+        Where to run.
+    cache : Path
+        Where whatever caches compiled functions keeps them.
+    cells : sequence of mapping
+        n_neighbors, min_dist, seed and knn_seed of each.
+    settings : mapping
+        The configuration's `knn`, `umap`, `cpu` and `blas_threads`.
+    threads : int
+        Snakemake's cores.
+    snakefile : path
+        Of this pipeline.
+    target : str
+    """
+    results = folder / "results" / "timed"
+    shutil.rmtree(results, ignore_errors=True)
+    (results / "data").mkdir(parents=True)
+    shutil.copy2(data, results / "data" / "data.parquet")
+    table = [["n_neighbors", "min_dist", "seed", "knn_seed"]]
+    table += [[cell[name] for name in table[0]] for cell in cells]
+    with (folder / "cells.tsv").open("w", newline="") as file:
+        csv.writer(file, delimiter="\t").writerows(table)
+    config = {name: settings[name] for name in SETTINGS}
+    config |= {"dataset": "timed", "grid": {"table": "cells.tsv"}, "claims": {"dataset": "timed"}}
+    config["datasets"] = {"timed": {"source": "file", "path": str(data.absolute())}}
+    (folder / "config.json").write_text(json.dumps(config))
+    lines = folder / "seen.jsonl"
+    lines.unlink(missing_ok=True)
+    shutil.rmtree(folder / "watch", ignore_errors=True)
+    variables = clean_environment() | {"NUMBA_CACHE_DIR": str(cache / "numba"), "XDG_CACHE_HOME": str(cache)}
+    variables |= watching.variables(folder / "watch", lines)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", str(threads)]
+    command += ["--executor", "local", "--profile", "none", "--workflow-profile", "none"]
+    command += [target, "--configfile", "config.json"]
+    begin, end = run_logged(command, folder, variables)
+    jobs = []
+    for path in (results / "benchmarks").rglob("*.tsv"):
+        with path.open(newline="") as file:
+            seconds = float(next(csv.DictReader(file, delimiter="\t"))["s"])
+        stopped = path.stat().st_mtime  # a job's benchmark is written when it ends
+        part = path.relative_to(results / "benchmarks").parts[0].removesuffix(".tsv")
+        jobs.append((stopped - seconds, stopped, STAGE_OF_JOB.get(part, "other")))
+    scripts = Path(snakefile).parent / "scripts"
+    stages = {path.name: STAGE_OF_JOB.get(path.stem, "other") for path in scripts.glob("*.py")}
+    return Run(begin, end, jobs, *seen(lines, stages))
+
+
+def seen(path: Path, stages: Mapping[str, Any]) -> tuple[list[Interval], dict[str, float]]:
+    """Return when what compiled, and each stage's largest process, of the scripts that are stages."""
+    compiling: list[Interval] = []
+    peaks: dict[str, float] = {}
+    for line in watching.read(path):
+        script = line["script"]
+        if script not in stages:
+            continue
+        if "start" in line:
+            compiling.append((line["start"], line["end"], stages[script]))
+        else:
+            name = stages[script] or script
+            peaks[name] = max(peaks.get(name, 0.0), line["peak_memory_mb"])
+    return compiling, peaks
+
+
+def run_logged(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str], said: list[str] | None = None
+) -> tuple[float, float]:
+    """Run a command in `folder`, what it says into the log, and return when it began and ended.
+
+    Parameters
+    ----------
+    command : sequence of str
+    folder : Path
+    variables : mapping of str to str
+        Its whole environment.
+    said : list of str, optional
+        Receives the lines that it says.
+
+    Raises
+    ------
+    InputError
+        Where it ends with one.
+    """
+    logger = logging.getLogger("umap_sweep")
+    said = [] if said is None else said
+    # A job that is told to stop takes with it what it runs.
+    handler = signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    begin = time.time()
+    with subprocess.Popen(
+        command, cwd=folder, env=dict(variables), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            for line in process.stdout:
+                logger.info("%s", line.rstrip())
+                said.append(line)
+        except BaseException:
+            process.terminate()
+            raise
+    end = time.time()
+    signal.signal(signal.SIGTERM, handler)
+    if process.returncode:
+        refused = [line for line in said if line.startswith("umap-sweep: ")]
+        if refused:
+            raise InputError(refused[-1].removeprefix("umap-sweep: ").strip())
+        raise RuntimeError(f"{' '.join(command)} ended with exit code {process.returncode}:\n{''.join(said[-20:])}")
+    return begin, end
+
+
+def compute(
+    data: str | Path,
+    out: str | Path,
+    arm: str,
+    fits: Sequence[Mapping[str, Any]],
+    cells: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    threads: int,
+    snakefile: str | Path,
+) -> None:
+    """Time one arm and store what it took.
+
+    Parameters
+    ----------
+    data : path
+        The stored data set. Reading it is counted, fetching it is not.
+    out : path
+        Receives `arm`, `stage`, `seconds` (of the whole grid; those of an arm add up to its wall time),
+        `measured_seconds`, `cells` (of the grid), `fits` (those that were run), `sampled`, `threads` and
+        `peak_memory_mb` (of the arm's largest process). The arm `pipeline` gives a second one, `pipeline_warm`: the
+        same once more, with what the first run has put into numba's file cache.
+    arm : str
+        `plain_seeded`, `plain_parallel`, `shared_parallel`, `shared_seeded` or `pipeline`.
+    fits, cells : sequence of mapping
+        n_neighbors, min_dist, seed, knn_seed and knn_k of the cells to run, and of all. The pipeline runs all.
+    settings : mapping
+        The configuration's `knn`, `umap`, `cpu` and `blas_threads`.
+    threads : int
+        What the arm may use.
+    snakefile : path
+        Of this pipeline, which one of the arms runs.
+
+    Raises
+    ------
+    InputError
+        Where the data has too few rows, the k-NN is imported, or the pipeline refuses it.
+    """
+    if settings["knn"]["method"] == "imported":
+        raise InputError(
+            "knn.method is imported, and there is no k-NN to time; choose another method to time the grid."
+        )
+    data, out = Path(data).absolute(), Path(out)
+    k, rows = max(cell["knn_k"] for cell in cells), store.read_rows(data).num_rows
+    if k >= rows:
+        raise InputError(f"The largest k is {k}, but the data has {rows} rows; choose at most {rows - 1}.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    tables = []
+    with TemporaryDirectory(prefix=".", dir=out.parent) as name:
+        folder = Path(name).absolute()
+        run_fits = cells if arm == "pipeline" else fits
+        for one in ("pipeline", "pipeline_warm") if arm == "pipeline" else (arm,):
+            if arm == "pipeline":
+                run = run_pipeline(data, folder, folder / "cache", cells, settings, threads, snakefile)
+            else:
+                run = run_umap_learn(data, folder, arm, fits, settings, k, threads)
+            by_stage = scaled(run.shares(), *([cell["n_neighbors"] for cell in part] for part in (run_fits, cells)))
+            logging.getLogger("umap_sweep").info("%s: %.1f s measured", one, sum(part for _, part in by_stage.values()))
+            columns: dict[str, Any] = {"arm": [one] * len(STAGES), "stage": list(STAGES)}
+            columns["seconds"], columns["measured_seconds"] = zip(*by_stage.values(), strict=True)
+            constant = {"cells": len(cells), "fits": len(run_fits), "sampled": len(run_fits) < len(cells)}
+            constant |= {"threads": threads, "peak_memory_mb": max(run.peaks.values())}
+            tables.append(pa.table(columns | {name: [value] * len(STAGES) for name, value in constant.items()}))
+    table = pa.concat_tables(tables).combine_chunks()
+    key = {"settings": dict(settings), "cells": [dict(cell) for cell in cells], "fits": [dict(fit) for fit in run_fits]}
+    inputs = {"data": store.read_record(data)["fingerprint"]}
+    also = {"rows": rows, "dimensions": pq.read_schema(data).field("features").type.list_size, "threads": threads}
+    store.write(out, table, store.make_record("timing", key, store.fingerprint(table), inputs, **also))

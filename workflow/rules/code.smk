@@ -1,0 +1,31 @@
+# Takes the scripts and the package; makes the code of each rule a param, and so a part of its results' key.
+from functools import cache
+
+from snakemake.sourcecache import GenericSourceFile, LocalSourceFile
+from umap_sweep import code
+
+
+@cache
+def digest_of(script):
+    return code.of_script(workflow.source_path(f"../../scripts/{script}.py"))
+
+
+def code_of(script):
+    """The digest of a script and of the modules that it uses, and the versions of the libraries they compute with."""
+
+    def code(wildcards):
+        return digest_of(script)
+
+    return code
+
+
+def leave_scripts_to_digests():
+    """Keep Snakemake from running a job again because its script is newer than its results.
+
+    A checkout or a copy makes scripts newer and changes no result; a change that does is in the params. Snakemake looks
+    at the time of local scripts alone, so the scripts of these rules are not declared local to it.
+    """
+    own = workflow.current_basedir.join("workflow/rules")
+    for one in workflow.rules:
+        if one.script and one.basedir == own and isinstance(own, LocalSourceFile):
+            one.basedir = GenericSourceFile(own.get_path_or_uri(secret_free=True))

@@ -1,0 +1,56 @@
+# Takes the size of a job's input; makes what the job asks of a machine, and when it starts.
+from umap_sweep.planning import resources
+from umap_sweep.planning.sizes import job_size
+
+
+def size_of(wildcards, input, neighbors):
+    """What a job works on. Where its input is still missing Snakemake leaves its resources open."""
+    files = {name: [file] if isinstance(file, str) else file for name, file in input.items()}
+    return job_size(files, dict(wildcards.items()), CELLS, neighbors, SETTINGS["metrics"])
+
+
+def memory_of(job, neighbors="knn_k"):
+    """A rule's `mem_mb`, from the size of its input; twice as much when a job is tried again, as it may have lacked it."""
+
+    def mem_mb(wildcards, input, attempt):
+        return resources.asked_memory_mb(job, size_of(wildcards, input, neighbors), attempt)
+
+    return mem_mb
+
+
+def minutes_of(job, neighbors="knn_k"):
+    """A rule's `runtime`, likewise."""
+
+    def runtime(wildcards, input, attempt):
+        return resources.asked_minutes(job, size_of(wildcards, input, neighbors), attempt)
+
+    return runtime
+
+
+def doubling(amount):
+    """A resource that does not grow with the data, or not in a way that is known; twice as much at each new try."""
+
+    def resource(wildcards, attempt):
+        return amount * 2 ** (attempt - 1)
+
+    return resource
+
+
+def fetch_mem_mb(wildcards, input, attempt):
+    """How large a data set is, is known when it has been fetched; a packed file may hold many times its size."""
+    return doubling(2000 + 4 * int(input.size_mb))(wildcards, attempt)
+
+
+def longest_first(wildcards):
+    """More neighbours take longer. What takes longest starts first, so that no core waits for it in the end."""
+    return int(wildcards.n_neighbors)
+
+
+def longest_first_of_graphs(wildcards):
+    """Layouts wait for graphs, so these come before any layout."""
+    return longest_first(wildcards) + CELLS.widest["n_neighbors"]
+
+
+def last_cells_first(wildcards):
+    """Priority of a job that computes a stage once more: whole cells, and those last that a sweep starts first."""
+    return CELLS.last_place(dict(wildcards.items()))
