@@ -27,7 +27,7 @@ $(VENV)/development: envs/development.txt $(VENV)/installed
 	$(VENV)/bin/python $(PIP) install --require-hashes -r envs/development.txt
 	touch $@
 
-lint: $(VENV)/development
+lint: $(VENV)/development node_modules/.package-lock.json
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
@@ -35,6 +35,12 @@ lint: $(VENV)/development
 	$(VENV)/bin/codespell
 	$(VENV)/bin/snakefmt --check $(SMK)
 	$(VENV)/bin/snakemake --lint
+	npm run --silent lint
+
+# eslint, which checks the scripts of the atlas.
+node_modules/.package-lock.json: package.json package-lock.json .npmrc
+	npm ci --silent
+	touch $@
 
 format: $(VENV)/development
 	$(VENV)/bin/ruff check --fix
@@ -42,7 +48,7 @@ format: $(VENV)/development
 	$(VENV)/bin/snakefmt $(SMK)
 
 docs: $(VENV)/development
-	$(VENV)/bin/python docs/configuration.py
+	$(VENV)/bin/python docs/make.py
 
 pins: $(VENV)/development
 	$(VENV)/bin/python $(PIP) install uv==0.13.8
@@ -58,4 +64,4 @@ $(BENCHMARKS)/installed: envs/benchmarks.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(BENCHMARKS) .snakemake
+	rm -rf $(VENV) $(BENCHMARKS) node_modules .snakemake

@@ -1,4 +1,4 @@
-"""Run the whole pipeline, and write down the peak memory and the time of its jobs; fit `workflow/resources.yaml` to it.
+"""Run the whole pipeline, write down the peak memory and time of its jobs, and fit what rules ask for to it.
 
 Run by the benchmarks' Snakefile, or, to fit anew to the committed table, as
 `python benchmarks/jobs.py benchmarks/measured/MACHINE`. Other work on the machine changes seconds, but not memory.
@@ -22,7 +22,7 @@ from scipy.optimize import nnls
 from umap_sweep import job, store
 from umap_sweep.planning import resources
 from umap_sweep.quality import measures
-from umap_sweep.settings import configuration
+from umap_sweep.settings import schema as rules
 from umap_sweep.timing import arms as timing_arm
 from umap_sweep.timing import watching
 
@@ -57,7 +57,7 @@ TERMS = {
 
 def sizes(script: str, at: Mapping[str, int]) -> resources.Size:
     """Return the size that a rule of the pipeline sees at one measured point."""
-    metrics = configuration.schema()["properties"]["metrics"]["properties"]
+    metrics = rules.schema()["properties"]["metrics"]["properties"]
     rows = at["rows"]
     # A job compares the seeds of one min_dist, measures all min_dist of one seed, or reads all cells.
     cells = {"seed_pairs": at["seeds"], "cell_metrics": at["cells"] // at["seeds"]}.get(script, at["cells"])
@@ -96,7 +96,9 @@ def measure(at: Mapping[str, int], seed: int, cache: Path, out: Path) -> None:
         folder = Path(name).absolute()
         synthetic.write(folder / "data.parquet", at["rows"], at["dimensions"], seed)
         settings = point.settings(at["n_neighbors"], cores)
-        timing_arm.run_pipeline(folder / "data.parquet", folder, cache.absolute(), cells, settings, cores, "all")
+        timing_arm.run_pipeline(
+            folder / "data.parquet", folder, cache.absolute(), cells, settings, cores, machine.SNAKEFILE, "all"
+        )
         edges = next(folder.glob("results/timed/graph/**/edges.parquet"))
         at = {**at, "edges": pq.read_metadata(edges).num_rows}
         rows = seen(folder / "seen.jsonl", at)
@@ -135,7 +137,7 @@ def fitted(terms: np.ndarray, costs: np.ndarray) -> np.ndarray:
 
 
 def weights(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the content of `workflow/resources.yaml`.
+    """Return the content of `src/umap_sweep/planning/resources.yaml`.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ def weights(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def write_weights(measured: Path) -> None:
-    """Fit `workflow/resources.yaml` to a machine's `jobs.tsv`."""
+    """Fit `src/umap_sweep/planning/resources.yaml` to a machine's `jobs.tsv`."""
     table = pd.read_csv(measured / "jobs.tsv", sep="\t")
     text = HEAD.format(name=measured.name) + yaml.safe_dump(weights(table), sort_keys=False, allow_unicode=True)
     with store.appearing(resources.WEIGHTS) as temporary:

@@ -6,13 +6,12 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
+from umap_sweep import environment
 
-from umap_sweep import environment  # noqa: E402
+ROOT = Path(__file__).parents[1]
+SNAKEFILE = ROOT / "workflow/Snakefile"
 
 
 def name() -> str:

@@ -62,7 +62,10 @@ def run(
     ]
     if who == "umap-sweep":
         settings = point.settings(k, cores)
-        runs = [timing_arm.run_pipeline(data, folder, folder / "cache", cells, settings, cores) for _ in range(2)]
+        runs = [
+            timing_arm.run_pipeline(data, folder, folder / "cache", cells, settings, cores, machine.SNAKEFILE)
+            for _ in range(2)
+        ]
         names = (who, f"{who} warm")
         return [_row(name, one, machine.commit()) for name, one in zip(names, runs, strict=True)]
     if who in ("plain_seeded", "plain_parallel", "shared_parallel", "shared_seeded"):

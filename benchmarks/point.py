@@ -86,6 +86,7 @@ def measure(point: Mapping[str, int], seed: int, cache: Path, out: Path) -> None
             cells,
             settings(point["n_neighbors"], point["cores"]),
             point["cores"],
+            machine.SNAKEFILE,
         )
     frame = table(run).assign(**point, commit=machine.commit())
     with store.appearing(out) as temporary:

@@ -100,10 +100,10 @@ Code: {commits}.
 
 MEMORY = """## Memory of each rule
 
-What `mem_mb` is declared from ([resources.yaml](../workflow/resources.yaml)): a constant (MiB) and bytes for each unit
-of what the job works on, fitted to whole sweeps of up to {most:,} rows; the smallest and the largest peak that was
-measured (MiB), and how far the prediction was off at most. A quarter more than predicted is asked for, and twice as
-much each time that a job is tried again.
+What `mem_mb` is declared from ([resources.yaml](../src/umap_sweep/planning/resources.yaml)): a constant (MiB) and bytes
+for each unit of what the job works on, fitted to whole sweeps of up to {most:,} rows; the smallest and the largest peak
+that was measured (MiB), and how far the prediction was off at most. A quarter more than predicted is asked for, and
+twice as much each time that a job is tried again.
 
 """
 
@@ -115,7 +115,7 @@ make benchmarks                                              # all but the long 
 snakemake -s benchmarks/Snakefile --cores all long           # 100,000 to 1,000,000 rows: hours, and up to 24 GiB
 snakemake -s benchmarks/Snakefile --cores all --config peers='{"who": ["umap-sweep", "scanpy"]}'
 python benchmarks/report.py benchmarks/measured/MACHINE      # this page anew, from the tables
-python benchmarks/jobs.py benchmarks/measured/MACHINE        # workflow/resources.yaml anew, from the tables
+python benchmarks/jobs.py benchmarks/measured/MACHINE        # resources.yaml anew, from the tables
 ```
 
 On Debian and Ubuntu, uwot is `apt-get install r-base-core r-cran-uwot`. What is measured is in
@@ -171,7 +171,7 @@ def growth(points: pd.DataFrame, axis: str) -> str:
 
 
 def memory(measured: pd.DataFrame) -> str:
-    """Return the section on what the memory of each rule's jobs grows with, from `workflow/resources.yaml`.
+    """Return the section on what the memory of each rule's jobs grows with, from `resources.yaml`.
 
     Parameters
     ----------

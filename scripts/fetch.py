@@ -8,6 +8,6 @@ with job.running(snakemake.log[0], snakemake.params.code):
         snakemake.params.dataset,
         snakemake.params.source,
         snakemake.input[0] if snakemake.input else None,
-        snakemake.params.download,
+        getattr(snakemake.params, "download", None),
         snakemake.output[0],
     )

@@ -1,4 +1,4 @@
-"""What the tests share: the scripts on the path, and one way to store data and to run the stages on it."""
+"""What the tests share: the CPU held, and one way to store data and to run the stages on it."""
 
 import os
 import subprocess
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
 
 from umap_sweep import environment  # noqa: E402
 
@@ -149,8 +148,7 @@ def snakemake(
         (folder / "mine.yaml").write_text(yaml.safe_dump(config))
         command += ["--configfile", "mine.yaml"]
     # These are the pipeline's own business; what this process was given must not reach it.
-    own = environment.job_variables(1, "native")
-    inherited = {name: value for name, value in os.environ.items() if name not in own}
+    inherited = environment.without_ours(os.environ)
     done = subprocess.run(
         command,
         cwd=folder,

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import conftest  # puts the scripts on the path, and holds the CPU
+import conftest  # holds the CPU
 import numpy as np
 import pandas as pd
 import scipy.stats

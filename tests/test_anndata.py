@@ -27,7 +27,7 @@ from umap import UMAP
 from umap_sweep import store
 from umap_sweep.errors import InputError
 from umap_sweep.results import export_anndata
-from umap_sweep.sources import fetch, imported_knn, reading
+from umap_sweep.sources import data_table, fetch, imported_knn
 from umap_sweep.stages import graph, knn
 from umap_sweep.timing import arms as timing_arm
 
@@ -97,7 +97,7 @@ def refused(path: Path, **source: str) -> str:
     ids=["X", "layer", "csr", "csc", "obsm", "frame", "sparse obsm"],
 )
 def test_features_are_what_is_stored(file, source, expected, names, block, monkeypatch):
-    monkeypatch.setattr(reading, "BLOCK_VALUES", block)
+    monkeypatch.setattr(data_table, "BLOCK_VALUES", block)
     # What a block left out would otherwise find the values of the last time in the memory that it is given.
     spoiled = [np.full(expected.shape, np.nan, np.float32) for _ in range(100)]
     del spoiled
@@ -172,7 +172,7 @@ def test_names_that_do_not_fit(file, source, expected):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e39])
 @pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_matrix, scipy.sparse.csc_matrix])
 def test_values_that_float32_cannot_hold(tmp_path, kind, bad, monkeypatch):
-    monkeypatch.setattr(reading, "BLOCK_VALUES", 12)
+    monkeypatch.setattr(data_table, "BLOCK_VALUES", 12)
     made, values = cells(), X.copy()
     values[[3, 20], 4] = bad
     made.layers["bad"] = kind(values)
@@ -698,7 +698,9 @@ def test_cells_of_an_imported_knn_are_umaps_own(tmp_path, dtype, metric):
 
 def test_an_imported_knn_is_not_timed(tmp_path, stored):
     with pytest.raises(InputError, match="there is no k-NN to time; choose another method"):
-        timing_arm.compute(stored, tmp_path / "arm.parquet", "pipeline", [], [], {"knn": {"method": "imported"}}, 1)
+        timing_arm.compute(
+            stored, tmp_path / "arm.parquet", "pipeline", [], [], {"knn": {"method": "imported"}}, 1, "Snakefile"
+        )
 
 
 def test_the_knn_of_too_few_rows(tmp_path, stored):
@@ -829,7 +831,14 @@ def test_a_bad_import_ends_with_one_message(pipeline, tmp_path, knn, said):
 
 
 def test_jobs_that_read_no_anndata_do_not_import_it():
-    modules = "fetch, knn, graph, initial_layout, embedding, sweep"
-    code = f"import {modules}, sys; sys.exit(bool({{'anndata', 'h5py'}} & set(sys.modules)))"
-    scripts = Path(fetch.__file__).parent
-    assert subprocess.run([sys.executable, "-c", code], cwd=scripts).returncode == 0
+    modules = [
+        "sources.fetch",
+        "stages.knn",
+        "stages.graph",
+        "stages.initial_layout",
+        "stages.embedding",
+        "results.sweep",
+    ]
+    code = f"import {', '.join(f'umap_sweep.{name}' for name in modules)}, sys; "
+    code += "sys.exit(bool({'anndata', 'h5py'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -27,13 +27,12 @@ from PIL import Image
 
 from umap_sweep import store
 from umap_sweep.atlas import page as atlas
+from umap_sweep.cells import grid
 from umap_sweep.errors import InputError
 from umap_sweep.figures import pictures
 from umap_sweep.quality import measures
 from umap_sweep.settings import configuration
 
-SCRIPTS = ("painter.js", "data.js", "state.js", "drawing.js", "page.js", "saving.js", "controls.js")
-PAGE = [ROOT / "scripts" / "atlas_page" / name for name in ("page.html", "atlas.css", *SCRIPTS)]
 OPTIONS = {"max_points": 100_000, "features": 2, "neighbors": 5}
 SIDE = 8  # Points lie on a lattice of 8 × 8, in another order in each cell, so that panels show them well apart.
 COUNT = SIDE**2
@@ -142,7 +141,7 @@ class Sweep:
         return header | {"dataset": "toy", "metric": "euclidean"}, payload
 
     def write(self, out: Path, options: dict[str, Any] | None = None, **also: Any) -> Path:
-        atlas.write(*self.collect(options, **also), PAGE, out)
+        atlas.write(*self.collect(options, **also), out)
         return out
 
     def shown(self, cell: int) -> np.ndarray:
@@ -273,7 +272,7 @@ def test_labels_are_a_scale_where_the_figures_take_them_for_one(
 
 
 def test_colours_of_labels_are_those_of_the_figures() -> None:
-    source = (PAGE[0].parent / "drawing.js").read_text(encoding="utf-8")
+    source = (atlas.PAGE[0].parent / "drawing.js").read_text(encoding="utf-8")
     light = re.search(r"light: \[(.*?)\]", source, re.DOTALL)[1]
     assert re.findall(r"#\w{6}", light) == pictures.CATEGORY_COLOURS
 
@@ -284,7 +283,7 @@ def test_a_copied_configuration_is_the_cell() -> None:
         copied = yaml.safe_load(atlas.configuration_of(cell, SHARED))
         merged = {**defaults, **copied, "datasets": {**defaults["datasets"], **copied["datasets"]}}
         settings = configuration.complete(merged, copied)
-        assert configuration.cells(settings).to_dict("records") == [cell]
+        assert grid.cells(settings).to_dict("records") == [cell]
         assert settings["datasets"]["toy"] == SHARED["datasets"]["toy"]
         assert settings["umap"]["spread"] == 1.5
 

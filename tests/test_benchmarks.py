@@ -5,25 +5,21 @@ import os
 import subprocess
 import sys
 
+import jobs
 import numpy as np
 import pandas as pd
+import peer
+import point
 import pytest
+import report
+import synthetic
+import tables
 import yaml
 from conftest import ROOT
 
 from umap_sweep import store
-from umap_sweep.timing import watching
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import jobs
-import peer
-import point
-import report
-import synthetic
-import tables
-
 from umap_sweep.timing import arms as timing_arm
+from umap_sweep.timing import watching
 
 
 def points() -> pd.DataFrame:

@@ -1,15 +1,15 @@
 """A wrong configuration is one sentence with the key, the value and what is allowed; a right one becomes cells."""
 
 import copy
-import subprocess
-import sys
 
 import pytest
 import yaml
 from conftest import ROOT
 
+from umap_sweep.cells import grid
 from umap_sweep.errors import InputError
 from umap_sweep.settings import configuration
+from umap_sweep.settings import schema as rules
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def changed(config: dict, path: str, value: object) -> dict:
 def refusal(config: dict) -> str:
     """Return the message with which a configuration is refused."""
     with pytest.raises(InputError) as refused:
-        configuration.cells(configuration.complete(config))
+        grid.cells(configuration.complete(config))
     return str(refused.value)
 
 
 def test_default_is_the_four_by_four_grid(config):
-    cells = configuration.cells(configuration.complete(config))
+    cells = grid.cells(configuration.complete(config))
     assert list(cells.columns) == ["metric", "knn_k", "knn_seed", "knn_jobs", "n_neighbors", "min_dist", "seed"]
     pairs = list(zip(cells["n_neighbors"], cells["min_dist"], strict=True))
     assert pairs == [(k, m) for k in (5, 15, 30, 50) for m in (0.0, 0.2, 0.5, 0.9)]
@@ -45,7 +45,7 @@ def test_default_is_the_four_by_four_grid(config):
 
 def test_several_seeds_are_further_axes(config):
     config = changed(changed(config, "grid.seed", [1, 2, 3]), "knn.seed", [4, 5])
-    cells = configuration.cells(configuration.complete(config))
+    cells = grid.cells(configuration.complete(config))
     assert len(cells) == 16 * 3 * 2
     assert not cells.duplicated().any()
 
@@ -109,7 +109,7 @@ def test_wrong_value_is_named_with_what_is_allowed(config, path, value, said):
 
 def test_plain_cells_have_a_knn_of_their_own(config):
     config = changed(changed(config, "knn.method", "plain"), "grid.seed", [1, 2])
-    cells = configuration.cells(configuration.complete(config))
+    cells = grid.cells(configuration.complete(config))
     assert len(cells) == 32
     assert (cells["knn_k"] == cells["n_neighbors"]).all()
     assert (cells["knn_seed"] == cells["seed"]).all()
@@ -121,7 +121,7 @@ def imported(config: dict, **knn: object) -> dict:
 
 
 def test_cells_of_an_imported_knn_have_no_seed_or_jobs_of_it(config):
-    cells = configuration.cells(configuration.complete(imported(config, seed=7, n_jobs=3)))
+    cells = grid.cells(configuration.complete(imported(config, seed=7, n_jobs=3)))
     assert len(cells) == 16
     assert set(cells["knn_seed"]) == set(cells["knn_jobs"]) == {0}
 
@@ -162,9 +162,15 @@ def test_a_table_and_an_axis_exclude_each_other(config):
         configuration.complete(config, given)
 
 
-def test_missing_axis_is_named(config):
-    del config["grid"]["min_dist"]
-    assert "grid.min_dist is missing" in refusal(config)
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [("grid", "min_dist"), ("grid", "n_neighbors"), ("grid", "seed"), ("knn", "metric"), ("knn", "n_neighbors")],
+)
+def test_what_is_not_given_has_the_default_of_the_schema(config, section, key):
+    del config[section][key]
+    expected = rules.schema()["properties"][section]["properties"][key]["default"]
+    assert configuration.complete(config)[section][key] == expected
+    assert configuration.complete({})[section][key] == expected
 
 
 class TestTable:
@@ -173,7 +179,7 @@ class TestTable:
     def cells(self, config, tmp_path, text, name="cells.csv"):
         (tmp_path / name).write_text(text)
         config = changed(config, "grid.table", str(tmp_path / name))
-        return configuration.cells(configuration.complete(config))
+        return grid.cells(configuration.complete(config))
 
     def test_one_row_is_one_cell(self, config, tmp_path):
         cells = self.cells(config, tmp_path, "n_neighbors,min_dist,seed\n5,0.1,3\n40,0.25,4\n")
@@ -212,7 +218,7 @@ class TestTable:
 def test_offered_metrics_are_umaps():
     from umap.distances import named_distances
 
-    offered = configuration.schema()["$defs"]["metric"]["enum"]
+    offered = rules.schema()["$defs"]["metric"]["enum"]
     assert set(offered) <= set(named_distances)
     # What is left out takes arrays as keywords, or values that are not numbers.
     assert set(named_distances) - set(offered) == {
@@ -241,17 +247,21 @@ def test_defaults_are_umaps():
         assert value == ({} if umap[name] is None and name == "metric_kwds" else umap[name]), name
 
 
-def test_the_page_is_in_step_with_the_schema():
-    made = subprocess.run(
-        [sys.executable, ROOT / "docs" / "configuration.py"], check=True, capture_output=True, text=True
-    ).stdout
-    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == made, "run `make docs`"
-    for section in configuration.schema()["properties"]:
-        assert f"## `{section}`" in made
+def test_what_is_made_from_the_schema_is_in_step_with_it():
+    import make
+
+    for path, text in make.files().items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text, f"{path}: run `make docs`"
+    for section in rules.schema()["properties"]:
+        assert f"## `{section}`" in make.page()
+
+
+def test_the_default_configuration_adds_nothing_to_the_schema():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    assert configuration.complete(config) == configuration.complete({})
 
 
 def test_conda_environment_agrees_with_the_pins():
-    sys.path.insert(0, str(ROOT / "envs"))
     import pin
 
     assert pin.conda_environment(pin.REQUIREMENTS.read_text()) == pin.CONDA.read_text(), "run `make pins`"

@@ -6,7 +6,6 @@ import hashlib
 import http.server
 import io
 import json
-import os
 import re
 import socket
 import subprocess
@@ -25,13 +24,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sklearn.datasets
+from conftest import ROOT
 from pyarrow import feather
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
-from umap_sweep.sources import fetch, reading
+from umap_sweep.sources import data_table, fetch
 
-SCRIPT = Path(fetch.__file__)
+SCRIPT = ROOT / "scripts/fetch.py"
 
 
 def matrix(table: pa.Table) -> np.ndarray:
@@ -210,7 +210,7 @@ def test_openml_data_that_does_not_exist(tmp_path, opener):
 def test_frame_keeps_numbers_and_decodes_categories():
     frame = pd.DataFrame({"whole": [1, 2, 3], "yes": [True, False, True], "half": [0.5, 1.5, 2.5]})
     target = pd.Series(["b", None, "a"], dtype="category")
-    table, names = reading.frame_table(frame, target, "The frame")
+    table, names = data_table.frame_table(frame, target, "The frame")
     np.testing.assert_array_equal(matrix(table), frame.to_numpy(dtype=np.float32))
     assert (table.column("label").type, table.column("label").to_pylist()) == (pa.string(), ["b", None, "a"])
     assert names == ["whole", "yes", "half"]
@@ -218,14 +218,15 @@ def test_frame_keeps_numbers_and_decodes_categories():
 
 def test_a_frame_is_not_read_value_by_value():
     """In a process of its own, where PyArrow has met no data frame yet; MNIST would take minutes otherwise."""
-    code = "import fetch, pandas; frame = pandas.DataFrame({'a': pandas.Categorical(['x', 'y'])}); "
-    code += "print(fetch.reading.frame_columns(frame).schema.field('a').type)"
-    run = subprocess.run([sys.executable, "-c", code], cwd=SCRIPT.parent, capture_output=True, text=True, check=True)
+    code = "import pandas; from umap_sweep.sources import fetch; "
+    code += "frame = pandas.DataFrame({'a': pandas.Categorical(['x', 'y'])}); "
+    code += "print(fetch.data_table.frame_columns(frame).schema.field('a').type)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "dictionary" in run.stdout
 
 
 def test_frame_without_target_has_no_label():
-    assert reading.frame_table(pd.DataFrame({"a": [1.0]}), None, "The frame")[0].column_names == ["id", "features"]
+    assert data_table.frame_table(pd.DataFrame({"a": [1.0]}), None, "The frame")[0].column_names == ["id", "features"]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_frame_without_target_has_no_label():
     ],
 )
 def test_frame_that_cannot_be_used(frame, target, expected):
-    message = refusal(functools.partial(reading.frame_table, pd.DataFrame(frame), target, "The frame"))
+    message = refusal(functools.partial(data_table.frame_table, pd.DataFrame(frame), target, "The frame"))
     assert message.startswith("The frame ")
     assert expected in message
 
@@ -411,7 +412,7 @@ def test_listed_features_are_taken_in_their_order_and_the_rest_is_left(name, tmp
 
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.feather", "rows.csv"])
 def test_rows_keep_their_order_across_blocks(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "BLOCK_VALUES", 3)
+    monkeypatch.setattr(data_table, "BLOCK_VALUES", 3)
     table, _ = read(write_rows(tmp_path / name), id="cell", label="kind")
     np.testing.assert_array_equal(matrix(table), FEATURES)
     assert table.column("id").to_pylist() == ROWS.cell.tolist()
@@ -421,7 +422,7 @@ def test_rows_keep_their_order_across_blocks(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["u1", "<i8", ">f4", "<f2", "?"])
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_arrays_of_any_number_type_and_memory_order(suffix, kind, order, tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "BLOCK_VALUES", 6)
+    monkeypatch.setattr(data_table, "BLOCK_VALUES", 6)
     values = np.arange(15).reshape(5, 3).astype(kind, order=order)
     path = tmp_path / f"values{suffix}"
     if suffix == ".npy":
@@ -789,7 +790,7 @@ def test_a_label_that_is_no_single_value(tmp_path):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39, -1e300])
 @pytest.mark.parametrize("suffix", [".parquet", ".npy"])
 def test_values_that_float32_cannot_hold_are_counted_over_all_blocks(suffix, bad, tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "BLOCK_VALUES", 16)
+    monkeypatch.setattr(data_table, "BLOCK_VALUES", 16)
     values = np.zeros((100, 8))
     values[5:95:10, 2] = bad
     values[95, [2, 7]] = bad
@@ -899,7 +900,7 @@ def run_script(folder: Path, source: dict, path: str | None) -> SimpleNamespace:
 import runpy
 from types import SimpleNamespace
 snakemake = SimpleNamespace(
-    params=SimpleNamespace(dataset="mine", source={source!r}, download="download"),
+    params=SimpleNamespace(code={{"digest": "none"}}, dataset="mine", source={source!r}, download="download"),
     input={[path] if path else []!r}, output=["data.parquet"], log=["logs/fetch.log"],
 )
 runpy.run_path({str(SCRIPT)!r}, init_globals={{"snakemake": snakemake}})
@@ -907,7 +908,6 @@ runpy.run_path({str(SCRIPT)!r}, init_globals={{"snakemake": snakemake}})
     ran = subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(SCRIPT.parent)},
         capture_output=True,
         text=True,
         timeout=60,

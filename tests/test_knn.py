@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, store_data
+from conftest import store_data
 from scipy.spatial.distance import cdist
 from test_exactness import clouds
 
@@ -74,13 +74,14 @@ def test_nn_descent_is_compiled_once(tmp_path):
     """Of two jobs that start together with nothing compiled, one compiles, and the other loads what it has compiled."""
     data = store_data(tmp_path, np.random.RandomState(0).normal(size=(4200, 6)))
     run = """
-import sys, knn
+import sys
+from umap_sweep.stages import knn
 from pynndescent.pynndescent_ import process_candidates
 knn.compute(*sys.argv[1:3], 10, "euclidean", "auto", int(sys.argv[3]), 1, {}, 1)
 print(*(sum(count.values()) for count in (process_candidates.stats.cache_misses, process_candidates.stats.cache_hits)))
 """
     variables = os.environ | environment.job_variables(1, "x86-64-v3")
-    variables |= {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT / "scripts")}
+    variables |= {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     commands = [[sys.executable, "-c", run, data, tmp_path / f"{seed}.parquet", str(seed)] for seed in (1, 2)]
     jobs = [subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) for command in commands]
     assert sorted(job.communicate()[0] for job in jobs) == ["0 1\n", "1 0\n"]

@@ -1,17 +1,13 @@
 """The memory and the time that jobs declare to a scheduler."""
 
 import re
-import sys
 
+import jobs
 import pandas as pd
 import pytest
 from conftest import ROOT, snakemake
 
 from umap_sweep.planning import resources
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import jobs
 
 MEASURED = sorted((ROOT / "benchmarks" / "measured").glob("*/jobs.tsv"))
 

@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -153,34 +155,103 @@ class TestModule:
         with pytest.raises(InputError, match="give both the same"):
             environment.hold(2, "native")
 
-    def test_two_copies_in_one_workflow_are_refused(self, tmp_path):
-        """The second one would run with the first one's package."""
-        copy = tmp_path / "copy"
-        for name in ("workflow", "scripts"):
-            shutil.copytree(ROOT / name, copy / name)
-        for name in ("Snakefile", "config.yaml"):
-            shutil.copy(ROOT / name, copy)
-        run = importing(tmp_path, one=IRIS)
-        with run["snakefile"].open("a") as file:
-            file.write(IMPORT.format(name="two", config=IRIS, snakefile=copy / "Snakefile"))
-        run = snakemake(tmp_path, "--dry-run", **run)
-        assert run.code != 0
-        assert f"{ROOT} and {copy} are two copies of umap-sweep in one workflow" in run.output
+    def test_environments_of_rules_are_lent_the_package(self, monkeypatch, tmp_path):
+        """A Python that has nothing installed imports the package of the process that plans, and nothing beside it."""
+        monkeypatch.setattr(os, "environ", {**os.environ, "XDG_CACHE_HOME": str(tmp_path)})
+        os.environ.pop("PYTHONPATH", None)
+        for _ in range(2):
+            environment.lend_package()
+        assert os.pathsep not in os.environ["PYTHONPATH"]
+        code = "import umap_sweep.job as job, importlib.util as u; print(job.__file__, u.find_spec('numpy'))"
+        python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+        command = [python, "-S", "-c", code]
+        done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=True)
+        assert Path(done.stdout.split()[0]).samefile(ROOT / "src/umap_sweep/job.py")
+        assert done.stdout.split()[1] == "None"
 
-    def test_from_afar_it_says_what_to_do(self, tmp_path):
-        """Snakemake reads each file of a repository by itself, and so not the package beside the scripts."""
-        repository = tmp_path / "repository"
-        repository.mkdir()
-        shutil.copy(ROOT / "Snakefile", repository)
-        git = ["git", "-C", repository, "-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
-        for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "All"], ["tag", "v1"]):
-            subprocess.run([*git, *arguments], check=True)
-        (tmp_path / "importing.smk").write_text(
-            IMPORT.format(name="sweep", config="{}", snakefile=f"git+file://{repository}/Snakefile@v1")
-        )
-        run = snakemake(tmp_path, "--dry-run", snakefile=tmp_path / "importing.smk")
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """Return a git repository of the project as it is, with a tag."""
+    folder = tmp_path_factory.mktemp("git") / "umap-sweep"
+    kept = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in ("workflow", "scripts", "envs", "config", "src"):
+        shutil.copytree(ROOT / name, folder / name, ignore=kept)
+    for name in ("Snakefile", "config.yaml", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    git = ["git", "-C", folder, "-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "All"], ["tag", "v1"]):
+        subprocess.run([*git, *arguments], check=True)
+    return folder
+
+
+class TestDeployment:
+    """The workflow from a git address, with nothing of it in the folder where it runs, as `snakedeploy` sets it up."""
+
+    SNAKEFILE = """
+configfile: "config/config.yaml"
+
+
+module umap_sweep:
+    snakefile:
+        "git+file://{repository}/workflow/Snakefile@v1"
+    config:
+        config
+
+
+use rule * from umap_sweep
+"""
+
+    @pytest.fixture
+    def deployed(self, repository, tmp_path):
+        """Return an empty folder with what `snakedeploy deploy-workflow` writes into one."""
+        shutil.copytree(repository / "config", tmp_path / "config")
+        (tmp_path / "workflow").mkdir()
+        (tmp_path / "workflow/Snakefile").write_text(self.SNAKEFILE.format(repository=repository))
+        return tmp_path
+
+    def run(self, folder: Path, *arguments: str, **also) -> Run:
+        return snakemake(folder, *arguments, snakefile=folder / "workflow/Snakefile", **also)
+
+    def test_it_runs_to_the_grid_and_then_has_nothing_to_do(self, deployed):
+        config = yaml.safe_load((deployed / "config/config.yaml").read_text())
+        config |= {name: IRIS[name] for name in ("dataset", "datasets", "knn", "grid")}
+        (deployed / "config/config.yaml").write_text(yaml.safe_dump(config))
+        run = self.run(deployed)
+        assert run.code == 0, run.output
+        assert (deployed / "results/iris/plots/grid.png").stat().st_size > 10_000
+        assert (deployed / "results/iris/atlas.html").exists()
+        assert "Nothing to be done" in self.run(deployed, "--dry-run").output
+        run = self.run(deployed, "verify")
+        assert "equal to the stored results, bit for bit" in run.output
+
+    def test_the_default_target_is_the_sweep(self, deployed):
+        run = self.run(deployed, "--dry-run")
+        assert run.code == 0, run.output
+        assert run.jobs["all"] == 1
+        assert run.jobs["embedding"] == 16
+
+    @pytest.mark.parametrize(
+        ("installed", "said"),
+        [("raise ImportError", "it is not installed"), ("__version__ = '0.0.1'", "0.0.1 is installed")],
+        ids=["none", "another"],
+    )
+    def test_without_its_package_one_sentence_says_the_command(self, repository, deployed, installed, said):
+        (deployed / "stand-in/umap_sweep").mkdir(parents=True)
+        (deployed / "stand-in/umap_sweep/__init__.py").write_text(installed)
+        variables = {"PYTHONPATH": str(deployed / "stand-in")}
+        run = self.run(deployed, "--dry-run", variables=variables)
         assert run.code != 0
-        assert "clone umap-sweep, or add it as a git submodule" in run.output
+        assert f"and {said} where Snakemake runs" in run.output
+        assert f'python -m pip install "git+file://{repository}@v1"' in run.output
+        assert "Traceback" not in run.output
+
+    def test_a_clone_says_its_own_folder(self, tmp_path):
+        (tmp_path / "umap_sweep").mkdir()
+        (tmp_path / "umap_sweep/__init__.py").write_text("__version__ = '0.0.1'")
+        run = snakemake(tmp_path, "--dry-run", variables={"PYTHONPATH": str(tmp_path)})
+        assert run.code != 0
+        assert f"python -m pip install {ROOT}\n" in run.output
 
 
 KNN = "results/iris/knn/metric=euclidean/method=auto/knn_k=12/knn_seed=10/knn_jobs=1/knn.parquet"
@@ -286,16 +357,23 @@ class TestCache:
         assert not (tmp_path / "embedding/results/flowers/data/data.parquet").is_symlink()
         assert sorted(os.listdir(cache["SNAKEMAKE_OUTPUT_CACHE"])) == before
 
-    def test_another_commit_of_the_shared_code_has_another_key(self, monkeypatch, tmp_path):
-        here = environment.provenance()
-        assert "cpu" not in here  # held to a level
-        package = tmp_path / "umap_sweep"
-        shutil.copytree(ROOT / "scripts/umap_sweep", package, ignore=shutil.ignore_patterns("__pycache__"))
-        monkeypatch.setattr(environment, "__file__", str(package / "environment.py"))
-        assert environment.provenance() == here
-        with (package / "store.py").open("a") as file:
-            file.write("# changed\n")
-        assert environment.provenance() != here
+    def test_the_cpu_s_name_is_no_part_of_the_key_where_jobs_are_held_to_a_level(self):
+        assert "cpu" not in environment.provenance()
+
+    def test_code_is_part_of_the_key(self, first, cache, tmp_path):
+        """A changed k-NN is computed, and stands beside the other one."""
+        shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+        variables = cache | {"PYTHONPATH": str(tmp_path / "src")}
+        module = tmp_path / "src/umap_sweep/stages/knn.py"
+        for before, after, found in (
+            ("BLOCK_ROWS = 4096", "BLOCK_ROWS = 4096  # changed", "obtained from"),
+            ("BLOCK_ROWS = 4096  # changed", "BLOCK_ROWS = 4097", "written to"),
+        ):
+            text = module.read_text()
+            assert before in text
+            module.write_text(text.replace(before, after))
+            run = snakemake(tmp_path, KNN, "--dry-run", "--cache", config=IRIS, variables=variables)
+            assert f"{KNN} will be {found} global between-workflow cache" in run.output
 
     @pytest.mark.parametrize(
         ("pretence", "found", "jobs"),
@@ -410,6 +488,9 @@ class TestCatalog:
     def test_usage(self):
         usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
         # What it promises is there: a conda environment for every rule with a script, and a report.
+        flags = usage.pop("mandatory-flags")
+        assert flags["flags"] == []
+        assert "umap-sweep" in flags["desc"]
         assert usage == {
             "software-stack-deployment": {"conda": True, "apptainer": False, "apptainer+conda": False},
             "report": True,

@@ -7,6 +7,7 @@ import pytest
 from conftest import ROOT, UMAP_DEFAULTS, snakemake, store_data
 
 from umap_sweep import store
+from umap_sweep.cells import grid
 from umap_sweep.errors import InputError
 from umap_sweep.figures import timing as plot_timing
 from umap_sweep.settings import configuration
@@ -195,15 +196,15 @@ class TestColumns:
     """The choice of a sample."""
 
     @staticmethod
-    def chosen(columns, **grid):
+    def chosen(columns, **axes):
         settings = configuration.complete(
             {"dataset": "iris", "datasets": IRIS["datasets"], "claims": {"dataset": "iris"}}
             | {"knn": {"metric": "euclidean", "method": "auto", "n_neighbors": 30, "seed": 1, "n_jobs": 1}}
-            | {"grid": {"n_neighbors": [5, 9], "min_dist": [0.5, 0.0, 0.2, 0.9], "seed": [1]} | grid}
+            | {"grid": {"n_neighbors": [5, 9], "min_dist": [0.5, 0.0, 0.2, 0.9], "seed": [1]} | axes}
             | {"timing": {"columns": columns}}
         )
-        table = configuration.cells(settings)
-        return configuration.timed_cells(settings, table)
+        table = grid.cells(settings)
+        return grid.timed_cells(settings, table)
 
     @pytest.mark.parametrize(
         ("columns", "expected"),
@@ -236,14 +237,16 @@ class TestColumns:
             config |= {"knn": {"metric": "euclidean", "method": "auto", "n_neighbors": 30, "seed": 1, "n_jobs": 1}}
             config |= {"grid": grid | {"seed": [1]}, "timing": {"columns": [0.1]}}
             complete = configuration.complete(config)
-            configuration.timed_cells(complete, configuration.cells(complete))
+            grid.timed_cells(complete, grid.cells(complete))
 
 
 def test_more_neighbours_than_rows(tmp_path):
     data = store_data(tmp_path, np.zeros((20, 2)))
     cells = [{"n_neighbors": 5, "min_dist": 0.1, "seed": 1, "knn_seed": 1, "knn_k": 20}]
     with pytest.raises(InputError, match="largest k is 20, but the data has 20 rows"):
-        timing_arm.compute(data, tmp_path / "out.parquet", "plain_seeded", cells, cells, {"knn": {"method": "auto"}}, 1)
+        timing_arm.compute(
+            data, tmp_path / "out.parquet", "plain_seeded", cells, cells, {"knn": {"method": "auto"}}, 1, "none"
+        )
 
 
 ALL_ARMS = ("plain_seeded", "plain_parallel", "shared_parallel", "shared_seeded", "pipeline", "pipeline_warm")

@@ -333,7 +333,6 @@ def test_a_killed_run_leaves_nothing_half_written(tmp_path):
 def test_full_disk(tmp_path):
     """A file that cannot grow leaves no file, and says so without a traceback."""
     script = (
-        f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
         "import numpy as np, pyarrow as pa\n"
         "from umap_sweep import job, store\n"
         "with job.running('job.log'):\n"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
+import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -100,7 +102,7 @@ def provenance() -> dict[str, str]:
     return decisive(describe())
 
 
-def hold(knn_jobs: int, cpu: str) -> None:
+def hold(knn_jobs: int, cpu: str, planning: bool = True) -> None:
     """Put this process, and so every job that it starts, under `job_variables`.
 
     A workflow that imports several sweeps calls this for each of them. Their jobs share one environment: the pool of
@@ -110,6 +112,8 @@ def hold(knn_jobs: int, cpu: str) -> None:
     ----------
     knn_jobs, cpu
         As for `job_variables`.
+    planning : bool, default True
+        Whether this process plans the run, and is not one of its jobs: these must run the code of the plan.
 
     Raises
     ------
@@ -121,8 +125,8 @@ def hold(knn_jobs: int, cpu: str) -> None:
     if cpu != other:
         raise InputError(f"cpu is {cpu}, and {other} in another sweep of this workflow; give both the same.")
     os.environ.update(job_variables(max(jobs for jobs, _ in _held), cpu))
-    # Snakemake reads the workflow once more for each job, and what counts is what the run was planned with.
-    os.environ.setdefault(STAMP_VARIABLE, stamp())
+    if planning:
+        os.environ[STAMP_VARIABLE] = stamp()
 
 
 def job_variables(knn_jobs: int, cpu: str) -> dict[str, str]:
@@ -151,6 +155,59 @@ def job_variables(knn_jobs: int, cpu: str) -> dict[str, str]:
         CPU_VARIABLE: level,
         **CPU_LEVELS.get(level, {}),
     }
+
+
+def lend_package() -> None:
+    """Let this package, and no other that is installed beside it, be imported by every process that this one starts.
+
+    The environments that Snakemake makes for rules hold the pinned libraries. The package itself comes from the process
+    that plans the run, so that a job runs the code that it was planned with.
+    """
+    folder = _cache_folder(f"package-{stamp()[:16]}")
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / "umap_sweep"
+    if not link.exists():
+        link.unlink(missing_ok=True)
+        with contextlib.suppress(FileExistsError):  # another run has made it meanwhile
+            link.symlink_to(Path(__file__).parent, target_is_directory=True)
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(folder), *filter(None, paths)]))
+
+
+def hold_cpu(level: str = "x86-64-v3", knn_jobs: int = 2) -> None:
+    """Hold this process to the CPU level of a sweep, so that a notebook on a newer CPU gets the same bits.
+
+    To be called before numpy and numba are imported, because they look at the environment once, when they start. On
+    other architectures than x86-64 there is no level to hold to, and nothing but numba's threads and cache are set.
+
+    Parameters
+    ----------
+    level : str, default "x86-64-v3"
+        The configuration's `cpu`.
+    knn_jobs : int, default 2
+        The most jobs that a k-NN will be computed with here.
+
+    Raises
+    ------
+    InputError
+        Where the level is not known, this CPU lacks it, or it is too late.
+    """
+    if level not in (*CPU_LEVELS, "native"):
+        raise InputError(f"cpu is {level}; allowed is one of native, {', '.join(CPU_LEVELS)}.")
+    variables = job_variables(knn_jobs, level)
+    late = [name for name in ("numpy", "numba") if name in sys.modules]
+    if late and any(os.environ.get(name) != value for name, value in variables.items()):
+        raise InputError(
+            f"{' and '.join(late)} is imported already, and can no longer be held to {level}; "
+            f"call hold_cpu in the first lines, before any other import."
+        )
+    if "GLIBC_TUNABLES" in variables and os.environ.get("GLIBC_TUNABLES") != variables["GLIBC_TUNABLES"]:
+        raise InputError(
+            f"{level} also holds the C library, which looks at the environment when Python starts; "
+            f"start it with GLIBC_TUNABLES={variables['GLIBC_TUNABLES']}"
+        )
+    os.environ.update(variables)
+    check_cpu()
 
 
 def without_ours(variables: Mapping[str, str]) -> dict[str, str]:
@@ -214,13 +271,3 @@ def stamp() -> str:
     for path in sorted(folder.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def check_stamp() -> None:
-    """Raise an `InputError` where this process has imported another package than the one that planned its run."""
-    folder = Path(__file__).parent
-    if os.environ.get(STAMP_VARIABLE, "") not in ("", stamp()):
-        raise InputError(
-            f"The code in {folder} is not that which this run was planned with: it was changed meanwhile, or the job "
-            f"has another installation of umap-sweep. Run snakemake again, or install the same version in both places."
-        )

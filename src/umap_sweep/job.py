@@ -16,7 +16,7 @@ from umap_sweep.errors import InputError
 
 
 @contextmanager
-def running(log: str | Path, planned: Mapping[str, Any]) -> Iterator[logging.Logger]:
+def running(log: str | Path, planned: Mapping[str, Any] | None = None) -> Iterator[logging.Logger]:
     """Run the work of a rule's script: messages and warnings go to the log file, errors to the terminal too.
 
     An `InputError` ends the process with exit code 1 and its message alone. Any other error keeps its traceback,
@@ -26,7 +26,7 @@ def running(log: str | Path, planned: Mapping[str, Any]) -> Iterator[logging.Log
     ----------
     log : str or Path
         The rule's log file; overwritten.
-    planned : mapping
+    planned : mapping, optional
         The code that the job was planned with, from `umap_sweep.code.of_script`. Its digest goes into the records of
         what the job stores.
 
@@ -43,8 +43,9 @@ def running(log: str | Path, planned: Mapping[str, Any]) -> Iterator[logging.Log
     logger = logging.getLogger("umap_sweep")
     try:
         environment.check_cpu()
-        environment.check_stamp()
-        os.environ[environment.CODE_VARIABLE] = planned["digest"]
+        _check_code(planned)
+        if planned is not None:
+            os.environ[environment.CODE_VARIABLE] = planned["digest"]
         yield logger
     except InputError as error:
         _stop(logger, str(error))
@@ -56,6 +57,21 @@ def running(log: str | Path, planned: Mapping[str, Any]) -> Iterator[logging.Log
     except BaseException:
         logger.error(traceback.format_exc())
         raise
+
+
+def _check_code(planned: Mapping[str, Any] | None) -> None:
+    """Raise an `InputError` where this process runs other code than its run was planned with."""
+    if os.environ.get(environment.STAMP_VARIABLE, "") in ("", environment.stamp()):
+        return
+    from umap_sweep import code
+
+    # Snakemake runs a copy of the script, and says in it where the script itself is.
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if planned is None or script is None or code.of_script(script)["digest"] != planned["digest"]:
+        raise InputError(
+            f"The code in {code.PACKAGE} is not that which this run was planned with: it was changed meanwhile, or the "
+            f"job has another installation of umap-sweep. Run snakemake again, or install the same version in both."
+        )
 
 
 def _stop(logger: logging.Logger, message: str) -> None:

@@ -32,7 +32,7 @@ WRITE_OPTIONS: dict[str, Any] = {"compression": "zstd", "write_page_checksum": T
 
 
 class _NoPandas:
-    """An importer that says there is no pandas."""
+    """An importer that pretends that pandas is not installed."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> None:
@@ -41,10 +41,10 @@ class _NoPandas:
 
 
 def _look_for_pandas_without_import() -> None:
-    """Let PyArrow find out, once, that what it is given comes not from pandas.
+    """Keep PyArrow from importing pandas when it makes its first array.
 
-    Its first array imports pandas to look whether it was given a series: 0.3 s in every job, more than most work for.
-    Where a job itself uses pandas, or asks PyArrow for a data frame, that works as always.
+    It would import pandas only to see whether it was given a series, which takes 0.3 s, longer than the work of most
+    jobs. Where a job itself uses pandas, or asks PyArrow for a data frame, that works as always.
     """
     if "pandas" not in sys.modules:
         sys.meta_path.insert(0, _NoPandas)
@@ -60,8 +60,8 @@ _look_for_pandas_without_import()
 def fingerprint(table: pa.Table, **also: Any) -> str:
     """Return the SHA-256 of a table's decoded values, row order included.
 
-    The encoding of the file (compression, row groups, dictionaries, metadata) does not enter, so that the same
-    values have the same fingerprint whichever library version wrote them.
+    The file's encoding (compression, row groups, dictionaries, metadata) has no part in it, so that the same values
+    have the same fingerprint whichever library version wrote them.
 
     Parameters
     ----------
@@ -119,43 +119,45 @@ def _value_bytes(chunk: pa.Array) -> Iterator[memoryview | bytes]:
 
 def _buffer(values: np.ndarray) -> memoryview:
     little = values.astype(values.dtype.newbyteorder("<"), copy=False)
-    return memoryview(np.ascontiguousarray(little)).cast("B")
+    return np.ascontiguousarray(little).data.cast("B")
 
 
 def numbers(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Return a column of numbers or booleans as an array; read-only, and no copy where it is in one piece.
 
-    For columns without nulls the same as PyArrow's `to_numpy`, which imports pandas.
+    The values are those of PyArrow's `to_numpy`. Because that imports pandas, it is called only for columns that are
+    empty or have nulls.
     """
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if array.null_count or not len(array):
-        return array.to_numpy(zero_copy_only=False)
+        values: np.ndarray = array.to_numpy(zero_copy_only=False)
+        return values
     if pa.types.is_boolean(array.type):
         return np.from_dlpack(array.cast(pa.uint8())).view(np.bool_)
     return np.from_dlpack(array)
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return any(matches(kind) for matches in (pa.types.is_string, pa.types.is_large_string))
 
 
 def make_record(
     stage: str, key: Mapping[str, Any], values: str, inputs: Mapping[str, str] | None = None, **also: Any
 ) -> dict[str, Any]:
-    """Return the record of a result: what it is, of what, and under what.
+    """Return the record of a result: what it is, what it was made from, by which code and in which environment.
 
     Parameters
     ----------
     stage : str
-        `data`, `knn`, `graph`, `initial_layout` or `embedding`.
+        Such as `data`, `knn`, `graph`, `initial_layout` or `embedding`.
     key : mapping
-        Everything that, with the inputs, determines the values.
+        Everything that, with the inputs and the code, determines the values.
     values : str
         Fingerprint of the decoded values.
     inputs : mapping of str to str, optional
         Fingerprint of each stage that this one was made from.
     **also
-        Further facts, stored beside these.
+        Further entries of the record.
     """
     return {
         "stage": stage,
@@ -180,7 +182,10 @@ def fingerprint_of(path: str | Path) -> str:
 
 
 def fingerprint_by_record(record: Mapping[str, Any], table: pa.Table) -> str:
-    """Return the fingerprint of what counts as a table's values in its stage, generator states included."""
+    """Return the fingerprint of a table as its stage's record has it: of an embedding, that of the coordinates alone.
+
+    The states of random generators in the record are part of it.
+    """
     if record["stage"] == "embedding":
         table = table.select([name for name in table.column_names if name.startswith("umap_")])
     return fingerprint(table, **{name: record[name] for name in GENERATOR_STATES if name in record})
@@ -188,7 +193,8 @@ def fingerprint_by_record(record: Mapping[str, Any], table: pa.Table) -> str:
 
 def state_of(random_state: np.random.RandomState) -> list[Any]:
     """Return the state of a Mersenne Twister in a form that JSON holds exactly."""
-    name, words, position, has_normal, normal = random_state.get_state()
+    state: Any = random_state.get_state()
+    name, words, position, has_normal, normal = state
     return [name, words.tolist(), int(position), int(has_normal), float(normal)]
 
 
@@ -202,7 +208,7 @@ def random_state_from(state: Sequence[Any]) -> np.random.RandomState:
 
 @contextmanager
 def appearing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, and put it in place once the block has ended well.
+    """Yield a temporary path beside `path`, and move the file to `path` once the block has ended without an error.
 
     A job that is killed, or a disk that fills up, leaves no file at `path`.
     """
@@ -236,9 +242,9 @@ def write(
     record : mapping
         From `make_record`.
     dictionary : sequence of str or bool, default False
-        Columns worth dictionary encoding: those with few distinct values.
+        Columns to encode by dictionary, which pays for those with few distinct values.
     group_rows : int, optional
-        Rows that `read_in_groups` yields at one time.
+        Rows that `read_binary_rows` yields at one time.
     """
     metadata = {**(table.schema.metadata or {}), RECORD: json.dumps(record, sort_keys=True).encode()}
     with appearing(path) as temporary:
@@ -283,7 +289,7 @@ def read_rows(path: str | Path) -> pa.Table:
 
 
 def matrix(table: pa.Table, prefix: str) -> np.ndarray:
-    """Return the columns whose names begin with `prefix`, in their order, as an array of shape (n, columns)."""
+    """Return the columns whose names begin with `prefix`, in the table's order, as an array of shape (n, columns)."""
     return np.stack([numbers(table.column(name)) for name in table.column_names if name.startswith(prefix)], axis=1)
 
 
@@ -306,6 +312,13 @@ def binary_rows(array: np.ndarray) -> pa.FixedSizeBinaryArray:
 
 def read_binary_rows(path: str | Path, column: str, dtype: str) -> Iterator[np.ndarray]:
     """Yield a column made by `binary_rows`, one group of rows after the other, as it was written.
+
+    Parameters
+    ----------
+    path : str or Path
+    column : str
+    dtype : str
+        Type of the values, such as `<f4`.
 
     Yields
     ------
@@ -330,7 +343,7 @@ def read_features(path: str | Path) -> np.ndarray:
     Returns
     -------
     ndarray of float32, shape (n, d)
-        In C order and writable, which umap-learn's compiled functions ask for.
+        In C order and writable, as umap-learn's compiled functions require.
 
     Raises
     ------
@@ -338,12 +351,12 @@ def read_features(path: str | Path) -> np.ndarray:
         Where the file is missing or damaged.
     """
     with _explaining_damage(path):
-        # Without a buffer, whole columns of a row group would be read at once.
+        # Without `buffer_size`, whole columns of a row group would be read at once.
         file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=2**16)
         width = file.schema_arrow.field("features").type.list_size
         features = np.empty((file.metadata.num_rows, width), dtype=np.float32)
         start = 0
-        # By batches, so that the data is held once.
+        # Read in batches, so that the data is in memory only once.
         for batch in file.iter_batches(batch_size=8192, columns=["features"]):
             stop = start + batch.num_rows
             features[start:stop] = numbers(batch.column("features").flatten()).reshape(-1, width)
@@ -363,7 +376,8 @@ def read_record(path: str | Path) -> dict[str, Any]:
         metadata = pq.read_schema(path).metadata or {}
     if RECORD not in metadata:
         raise InputError(f"{path} was not written by umap-sweep: it carries no record. Delete it and run again.")
-    return json.loads(metadata[RECORD])
+    record: dict[str, Any] = json.loads(metadata[RECORD])
+    return record
 
 
 @contextmanager
@@ -374,6 +388,6 @@ def _explaining_damage(path: str | Path) -> Iterator[None]:
         raise InputError(f"{path} does not exist. Run the sweep again to make it.") from error
     except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        # What came from Snakemake's cache is a link into it, and would come from there again.
+        # A result that came from Snakemake's cache is a link into it; with the link alone deleted, it would come again.
         cached = f", and {os.path.realpath(path)} that it links to," if os.path.islink(path) else ""
         raise InputError(f"{path} is damaged ({reason}). Delete it{cached} and run again.") from error

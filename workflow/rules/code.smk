@@ -1,7 +1,7 @@
 # Takes the scripts and the package; makes the code of each rule a param, and so a part of its results' key.
 from functools import cache
 
-from snakemake.sourcecache import GenericSourceFile, LocalSourceFile
+from snakemake.sourcecache import GenericSourceFile, LocalGitFile, LocalSourceFile
 from umap_sweep import code
 
 
@@ -23,9 +23,13 @@ def leave_scripts_to_digests():
     """Keep Snakemake from running a job again because its script is newer than its results.
 
     A checkout or a copy makes scripts newer and changes no result; a change that does is in the params. Snakemake looks
-    at the time of local scripts alone, so the scripts of these rules are not declared local to it.
+    at the time of local scripts alone, so it is told that those of these rules may be anywhere.
     """
-    own = workflow.current_basedir.join("workflow/rules")
+    folder = workflow.current_basedir.join("rules")
     for one in workflow.rules:
-        if one.script and one.basedir == own and isinstance(own, LocalSourceFile):
-            one.basedir = GenericSourceFile(own.get_path_or_uri(secret_free=True))
+        if one.script and one.basedir == folder:
+            if isinstance(folder, LocalSourceFile):
+                one.basedir = GenericSourceFile(folder.get_path_or_uri(secret_free=True))
+            elif isinstance(folder, LocalGitFile):
+                # Snakemake 9.27 cannot join the path of a script to a folder in a local repository.
+                one.script = folder.join(one.script).get_path_or_uri(secret_free=True)

@@ -21,7 +21,6 @@ rule cached_fetch:
         dataset="{dataset}",
         source=source,
         provenance=provenance,
-        download=downloads,
     script:
         "../../scripts/fetch.py"
 

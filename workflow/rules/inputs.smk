@@ -39,13 +39,8 @@ def imported_knn(wildcards):
     return own_file(SETTINGS["knn"])
 
 
-def downloads(wildcards, output):
-    """The folder of raw downloads, beside the stored data."""
-    return str(Path(output[0]).with_name("download"))
-
-
 def stored_downloads(wildcards, output):
-    """That of the stored data also for `verify`, which needs no network."""
+    """The folder of raw downloads that the stored data came from; `verify` needs no network."""
     return str(Path(output[0]).parents[2] / "data" / "download")
 
 

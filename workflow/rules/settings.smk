@@ -1,6 +1,7 @@
 # Takes the configuration as Snakemake has merged it; makes the settings, the cells, and the environment of every job.
 import os
 
+from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import Paramspace
 from umap_sweep import environment
 from umap_sweep.cells import grid
@@ -18,7 +19,9 @@ try:
     TIMED_CELLS = grid.timed_cells(SETTINGS, CELLS.table)
     # Every job inherits these, on whichever machine it runs, because its own Snakemake process reads this file.
     # The claims compare a k-NN by one job with one by two, whatever the sweep's own takes.
-    environment.hold(max(SETTINGS["knn"]["n_jobs"], 2), SETTINGS["cpu"])
+    environment.hold(max(SETTINGS["knn"]["n_jobs"], 2), SETTINGS["cpu"], planning=workflow.is_main_process)
+    if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+        environment.lend_package()
 except InputError as error:
     raise WorkflowError(f"{__name__}: {error}" if IMPORTED else str(error)) from None
 

@@ -3,6 +3,7 @@ from umap_sweep.cells.groups import as_records
 from umap_sweep.settings.configuration import copied
 
 FIGURES = CELLS.figures()
+OWN_SNAKEFILE = workflow.current_basedir.join("../Snakefile").get_path_or_uri(secret_free=True)
 
 
 def figure_knn_seed(wildcards):
@@ -73,4 +74,4 @@ def timing_arms(wildcards):
 
 def own_snakefile(wildcards, output):
     """The workflow that an arm of `timing` runs; where it lies is no reason to run the arm again."""
-    return workflow.source_path("../../Snakefile")
+    return OWN_SNAKEFILE

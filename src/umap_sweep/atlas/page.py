@@ -1,9 +1,9 @@
 """Make the atlas: one HTML page, complete in itself, that shows every cell of the sweep and links their points.
 
-The page is a template of our own (`page_files/`) with the style, the scripts and the data written into it. It
-loads nothing from anywhere: the data stands in it as a JSON header and one gzip stream in base64. Text that comes from
-the data can not become markup, because the header has every `<`, `>` and `&` escaped, the page writes text as text
-only, and its content security policy allows no script but the two whose hashes it names.
+The page is the template in `page_files/` with the style, the scripts and the data written into it. It loads nothing
+from elsewhere: it holds the data as a JSON header and as one gzip stream in base64. Text from the data cannot become
+markup, because every `<`, `>` and `&` in the header is escaped, the scripts insert text only as text, and the content
+security policy allows no script but the one whose hash it names.
 """
 
 import base64
@@ -28,7 +28,7 @@ from umap_sweep.errors import InputError
 from umap_sweep.quality import labels as label_kinds
 from umap_sweep.quality import measures
 
-# The template, the style, and the scripts in the order in which they use each other.
+# The template, the style, and the scripts, each after those that it uses.
 PAGE = [
     Path(__file__).parent / "page_files" / name
     for name in (
@@ -37,58 +37,58 @@ PAGE = [
     )
 ]
 
-# Of the sample and of the drawing order, so that the page's bytes follow from its input.
+# Of the sample and of the drawing order: fixed, so that the page's bytes follow from its input.
 SEED = 0
 
-# Coordinates reach from 0 to this; one more stands for a point that has none.
+# Coordinates are stored as 0 to this; one more stands for a point without coordinates.
 LARGEST = 65534
 
-# The same for colours on a scale.
+# Colours on a scale are stored as 0 to this; one more stands for no value.
 LARGEST_LEVEL = 254
 
-# What a browser opens in seconds. Where cells are so many that the page would hold more, it shows fewer points.
+# A page of this size a browser opens within seconds. Where it would become larger, it shows fewer points.
 MOST_BYTES = 200_000_000
 
-# Bins that a scale of labels is cut into, to sample from each alike.
+# Into how many strata of equal size numeric labels are divided, so that the sample has its share of each.
 STRATA = 20
 
-# What identifies a cell in the table of metrics.
+# The columns that identify a cell in the table of metrics.
 KEY_COLUMNS = ("knn_k", "knn_seed", "n_neighbors", "min_dist", "seed")
 
 
 class Payload:
-    """The arrays of a page, one after the other in one stream, and where each of them is."""
+    """The arrays of a page, one after the other in one stream."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._length = 0
 
     def add(self, values: np.ndarray) -> list[Any]:
-        """Append an array and return its type (numpy's name), its first byte and its number of values."""
+        """Append an array, and return its place: its type by numpy's name, its first byte, its number of values."""
         little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
         place = [values.dtype.name, self._length, values.size]
-        padding = -little.nbytes % 8  # A typed array in the browser must begin at a multiple of its item size.
+        padding = -little.nbytes % 8  # in a browser, a typed array must begin at a multiple of its item size
         self._parts += [little.tobytes(), bytes(padding)]
         self._length += little.nbytes + padding
         return place
 
     def encode(self) -> str:
         """Return everything as gzip in base64; the same arrays give the same text."""
-        # Coordinates hardly compress: higher levels take four times as long and save nothing.
+        # At level 1, because coordinates hardly compress: higher levels take four times as long and save nothing.
         return base64.b64encode(gzip.compress(b"".join(self._parts), 1, mtime=0)).decode()
 
 
 def choose_rows(strata: np.ndarray, most: int) -> np.ndarray:
-    """Return the rows to show, in the order to draw them.
+    """Return the rows to show, in the order in which they are drawn.
 
-    The order is random, so that no class lies on top of the others. Above `most` rows it is a sample: each stratum
-    keeps its share of the rows, rounded by largest remainders, and at least one row where there are fewer strata than
+    The order is random, so that no stratum lies on top of the others. Of more than `most` rows a sample is shown: each
+    stratum has its share of it, rounded by largest remainders, and at least one row where there are no more strata than
     rows to show.
 
     Parameters
     ----------
     strata : ndarray of int, shape (n,)
-        Which class each row is of, from 0.
+        The stratum of each row, from 0: the category or the size of its label.
     most : int
         Rows to show at most.
 
@@ -110,7 +110,7 @@ def choose_rows(strata: np.ndarray, most: int) -> np.ndarray:
         quota[np.argmax(np.where(quota < sizes, share - quota, -np.inf))] += 1
     while quota.sum() > most:
         quota[np.argmax(np.where(quota > 1, quota - share, -np.inf))] -= 1
-    # The first rows of each stratum, in the random order.
+    # Of each stratum as many rows as its quota, the first ones in the random order.
     by_stratum = order[np.argsort(strata[order], kind="stable")]
     rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept = np.zeros(len(order), bool)
@@ -124,12 +124,12 @@ def quantise(points: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     points : ndarray of float, shape (n, 2)
-        A row that is not finite has no place.
+        Not finite for a point without coordinates.
 
     Returns
     -------
     ndarray of uint16, shape (n, 2)
-        0 to `LARGEST`; both are 65535 where a point has no place.
+        0 to `LARGEST`; both are 65535 for a point without coordinates.
     """
     placed = np.isfinite(points).all(axis=1)
     quantised = np.full(points.shape, LARGEST + 1, np.uint16)
@@ -142,12 +142,12 @@ def quantise(points: np.ndarray) -> np.ndarray:
 
 
 def nearest(indices: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    """Return each shown row's nearest neighbours, itself left out.
+    """Return the nearest neighbours of each row that the page shows, the row itself left out.
 
     Parameters
     ----------
     indices : ndarray of int, shape (n, k)
-        Row numbers, nearest first, -1 where there is none.
+        Row numbers, nearest first; -1 where there is none.
     rows : ndarray of int, shape (m,)
         The rows shown, in the page's order.
     count : int
@@ -156,17 +156,18 @@ def nearest(indices: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     Returns
     -------
     ndarray of uint32, shape (m, count)
-        Places in the page's order; m where a neighbour is not shown or there is none.
+        Places in the page's order; m where a neighbour is not shown, or there is none.
     """
     others = indices[rows]
     is_self_or_none = (others == rows[:, None]) | (others < 0)
-    # A row need not be its own first neighbour where rows are equal.
+    # Wherever the row itself is in its list, because where rows are equal it need not be the first.
     last = np.argsort(is_self_or_none, axis=1, kind="stable")
     others = np.where(is_self_or_none, -1, others)
     others = np.take_along_axis(others, last, axis=1)[:, :count]
-    place = np.full(len(indices) + 1, len(rows), np.uint32)
-    place[rows] = np.arange(len(rows))
-    return place[others]  # -1 is the last entry, which is no row's.
+    place_of = np.full(len(indices) + 1, len(rows), np.uint32)
+    place_of[rows] = np.arange(len(rows))
+    places: np.ndarray = place_of[others]  # -1 is the last entry, which belongs to no row
+    return places
 
 
 def levels(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -177,35 +178,31 @@ def levels(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def categories(labels: pa.Array) -> tuple[list[str], np.ndarray]:
-    """Return the categories' names in natural order, and each row's place among them; no label comes last."""
-    encoded = label_kinds.encode(labels)
-    values, codes = encoded.dictionary.to_pylist(), store.numbers(encoded.indices.fill_null(-1))
-    order = sorted(range(len(values)), key=lambda place: label_kinds.natural_order(values[place]))
-    rank = np.full(len(values) + 1, len(values))
-    rank[order] = np.arange(len(values))
-    return [_number(values[place]) for place in order], rank[codes]
+    """Return the names of the categories in natural order, and the codes of `natural_categories`."""
+    values, codes = label_kinds.natural_categories(labels)
+    return [_name(value) for value in values], codes
 
 
-def _number(value: Any) -> str:
+def _name(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def read_features(path: str | Path, rows: np.ndarray, wanted: int | Sequence[str]) -> list[tuple[str, np.ndarray]]:
-    """Return some features of the rows shown, without ever holding all of them.
+    """Return some features of the rows shown, without holding all features in memory.
 
     Parameters
     ----------
-    path : str or Path
-        The stored data.
+    path : path
+        The stored data set.
     rows : ndarray of int, shape (m,)
-        Row numbers.
+        The rows shown.
     wanted : int or sequence of str
-        Names, or how many of those with the largest variance.
+        The names of the features, or how many of the features with the largest variance.
 
     Returns
     -------
-    list of (str, ndarray of float32)
-        Name and m values of each.
+    list of (str, ndarray of float32, shape (m,))
+        The name and the values of each feature.
 
     Raises
     ------
@@ -230,8 +227,13 @@ def read_features(path: str | Path, rows: np.ndarray, wanted: int | Sequence[str
 
 
 def _variances(path: str | Path) -> np.ndarray:
-    """Return the variance of every feature, from sums about the first row, which is near enough to the mean."""
-    first, n_rows, sums, squares = None, 0, 0, 0
+    """Return the variance of every feature.
+
+    Sums are of differences from the first row, which is near enough to the mean for their squares to stay small.
+    """
+    first: np.ndarray | None = None
+    n_rows = 0
+    sums = squares = np.zeros(1)
     for block in _feature_blocks(path):
         first = block[0] if first is None else first
         moved = block - first
@@ -249,8 +251,12 @@ def _feature_blocks(path: str | Path) -> Iterator[np.ndarray]:
 
 
 def files_of(paths: Sequence[str | Path], cells: Sequence[Mapping[str, Any]]) -> list[str | Path | None]:
-    """Return for each cell the file whose `key=value` folders agree with it, or None; all have folders of one kind."""
-    files, names = {}, []
+    """Return for each cell the file whose `key=value` folders agree with its key, or None where there is none.
+
+    The folders of all files must have the same names of keys.
+    """
+    files: dict[tuple[str, ...], str | Path] = {}
+    names: list[str] = []
     for path in paths:
         keys = dict(part.split("=", 1) for part in Path(path).parts if "=" in part)
         names = [name for name in cells[0] if name in keys]
@@ -259,7 +265,15 @@ def files_of(paths: Sequence[str | Path], cells: Sequence[Mapping[str, Any]]) ->
 
 
 def configuration_of(cell: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
-    """Return the YAML of a configuration whose grid is one cell."""
+    """Return, as YAML, a configuration whose grid is this one cell.
+
+    Parameters
+    ----------
+    cell : mapping
+        The key of the cell.
+    shared : mapping
+        The configuration apart from its grid.
+    """
     knn = {**shared["knn"], "seed": [cell["knn_seed"]]}
     grid = {name: [cell[name]] for name in ("n_neighbors", "min_dist", "seed")}
     text = yaml.safe_dump({**shared, "knn": knn, "grid": grid}, sort_keys=False, width=120)
@@ -267,7 +281,10 @@ def configuration_of(cell: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
 
 
 def read_metrics(path: str | Path, cells: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[float | None]]]:
-    """Return the names of the numeric metrics, and their values for each cell; None where one is missing."""
+    """Return the names of the numeric metrics, and the values of each cell; None where a value is missing.
+
+    Metrics that no cell has are left out.
+    """
     table = store.read(path)
     numeric = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     names = [name for name in numeric if name not in KEY_COLUMNS]
@@ -278,7 +295,6 @@ def read_metrics(path: str | Path, cells: Sequence[Mapping[str, Any]]) -> tuple[
         row = rows.get(tuple(cell[name] for name in known), {})
         found = [row.get(name) for name in names]
         values.append([None if one is None or not math.isfinite(one) else float(one) for one in found])
-    # A metric that no cell has is no choice.
     present = [place for place in range(len(names)) if any(row[place] is not None for row in values)]
     return [names[place] for place in present], [[row[place] for place in present] for row in values]
 
@@ -287,7 +303,7 @@ def collect(
     data: str | Path,
     knn: str | Path,
     embeddings: Sequence[str | Path],
-    cells: Sequence[Mapping[str, Any]],
+    cells: Sequence[dict[str, Any]],
     shared: Mapping[str, Any],
     options: Mapping[str, Any],
     label_kind: str = "auto",
@@ -295,33 +311,38 @@ def collect(
     recall: Sequence[str | Path] = (),
     instability: Sequence[str | Path] = (),
 ) -> tuple[dict[str, Any], Payload]:
-    """Return what the page shows: a header that JSON can hold, and the arrays it refers to.
+    """Return what the page shows: a header that JSON can hold, and the arrays that it refers to.
 
     Parameters
     ----------
     data, knn : path
-        The stored data and k-NN.
+        The stored data set and k-NN.
     embeddings : sequence of path
         One for each cell.
     cells : sequence of mapping
-        The key of each.
+        The key of each cell.
     shared : mapping
         The configuration apart from its grid, for the user to copy.
     options : mapping
         The configuration's section `atlas`.
     label_kind : str
-        `plot.label_kind`.
+        The configuration's `plot.label_kind`.
     metrics : path, optional
-        One row a cell.
+        From `umap_sweep.quality.metrics`.
     recall : sequence of path, optional
-        One for each cell, tables in the data's row order with a column that `sweep.column_of` names.
+        For each cell, the table of points from `umap_sweep.quality.cell_metrics`.
     instability : sequence of path, optional
-        Tables with a column `instability`, in the data's row order; their folders name the cell.
+        The tables of points from `umap_sweep.quality.seed_pairs`, in folders that name n_neighbors and min_dist.
+
+    Returns
+    -------
+    header : dict
+    payload : Payload
 
     Raises
     ------
     InputError
-        Where a stored table is missing or damaged or has another number of rows, or a feature is unknown.
+        Where a stored table is missing or damaged or has another number of rows than the data, or a feature is unknown.
     """
     names = store.read_rows(data)
     n_rows = names.num_rows
@@ -340,7 +361,7 @@ def collect(
     neighbor_names = [name for name in pq.read_schema(knn).names if name.startswith("index_")]
     count = min(options["neighbors"], len(neighbor_names) - 1)
     features = options["features"] if isinstance(options["features"], int) else len(options["features"])
-    # Row number, label, neighbours, features; and of each cell two coordinates and its local recall.
+    # Of row number, label, neighbours and features, and of each cell's coordinates, recall and instability.
     bytes_of_point = 4 + 9 + 4 * count + features + 4 * len(cells) + len(recall) + len(instability)
     room = max(MOST_BYTES // bytes_of_point, 1)
     rows = choose_rows(strata, min(options["max_points"], room))
@@ -380,7 +401,7 @@ def collect(
         low, high = label_kinds.scale_ends(np.concatenate(list(moves.values())))
         places = {path: payload.add(levels(values, low, high)) for path, values in moves.items()}
         header["instability"] = {"low": low, "high": high}
-    # The one that the grid's figure is turned onto, so that both show the first seeds the same way up.
+    # All cells are turned onto the one that the figure of the grid turns its cells onto, so that both look alike.
     first = [cells[0][name] for name in ("knn_seed", "seed")]
     drawn = {
         (cell["n_neighbors"], cell["min_dist"]): path
@@ -388,8 +409,8 @@ def collect(
         if [cell["knn_seed"], cell["seed"]] == first
     }
     reference, dimensions = _points(drawn[measures.middle_cell(drawn)], n_rows, rows)
-    recall_files = recall or [None] * len(cells)
-    for path, cell, values, recall_file, instability_file in zip(
+    recall_files: Sequence[str | Path | None] = recall or [None] * len(cells)
+    for path, cell, of_cell, recall_file, instability_file in zip(
         embeddings, cells, metric_values, recall_files, files_of(instability, cells), strict=True
     ):
         points, _ = _points(path, n_rows, rows)
@@ -399,7 +420,7 @@ def collect(
             "key": {name: cell[name] for name in KEY_COLUMNS},
             "points": payload.add(quantise(points)),
             "missing": int(np.sum(~np.isfinite(points).all(axis=1))),
-            "metrics": values,
+            "metrics": of_cell,
             "configuration": configuration_of(cell, shared),
         }
         if recall_file is not None:
@@ -421,9 +442,9 @@ def _table(path: str | Path, n_rows: int, columns: Sequence[str]) -> pa.Table:
 
 
 def _points(path: str | Path, n_rows: int, rows: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return the first two dimensions of the rows shown as float64, and how many dimensions there are.
+    """Return the first two dimensions of the rows shown, as float64, and how many dimensions the embedding has.
 
-    One dimension is spread over random heights.
+    Where it has one, random heights are the second.
     """
     dimensions = sum(bool(re.fullmatch(r"umap_\d+", name)) for name in pq.read_schema(path).names)
     columns = ["umap_1", "umap_2"][:dimensions]
@@ -441,13 +462,13 @@ def render(header: Mapping[str, Any], payload: Payload, template: str, style: st
     Parameters
     ----------
     header : mapping
-        Anything JSON can hold.
+        Anything that JSON can hold.
     payload : Payload
-        The arrays.
-    template, style, scripts : str
-        The sources in `page_files/`.
+    template, style : str
+    scripts : sequence of str
+        The contents of the files in `page_files/`.
     """
-    # One scope for all scripts, so that they share names and give none to the page.
+    # All scripts are in one function, so that they share their names, and none becomes a global name of the page.
     script = "(() => {\n'use strict';\n" + "\n".join(scripts) + "})();\n"
     policy = {
         "default-src": "'none'",
@@ -464,12 +485,12 @@ def render(header: Mapping[str, Any], payload: Payload, template: str, style: st
         "data": payload.encode(),
         "script": script,
     }
-    # In one pass, so that what is written in is not searched for places to write to.
+    # In one pass, so that what is filled in is not searched for places to fill in.
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 
 def json_for_html(value: Any) -> str:
-    """Return JSON in ASCII that holds no character with a meaning in HTML."""
+    """Return JSON in ASCII without any character that has a meaning in HTML."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -479,7 +500,7 @@ def _hash_source(text: str) -> str:
 
 
 def write(header: Mapping[str, Any], payload: Payload, out: str | Path) -> None:
-    """Write the page to `out`."""
+    """Write the page to `out`, from `collect`'s header and payload."""
     template, style, *scripts = (path.read_text(encoding="utf-8") for path in PAGE)
     with store.appearing(out) as temporary:
         temporary.write_text(render(header, payload, template, style, scripts), encoding="utf-8")
@@ -492,7 +513,7 @@ def make(
     out: str | Path,
     dataset: str,
     metric: str,
-    cells: Sequence[Mapping[str, Any]],
+    cells: Sequence[dict[str, Any]],
     shared: Mapping[str, Any],
     settings: Mapping[str, Any],
     label_kind: str = "auto",
@@ -500,7 +521,7 @@ def make(
     recall: Sequence[str | Path] = (),
     instability: Sequence[str | Path] = (),
 ) -> None:
-    """Write the page of a sweep to `out`.
+    """Make the atlas of a sweep.
 
     Parameters
     ----------
@@ -516,7 +537,7 @@ def make(
     Raises
     ------
     InputError
-        See `collect`.
+        As `collect` does.
     """
     header, payload = collect(data, knn, embeddings, cells, shared, settings, label_kind, metrics, recall, instability)
     header |= {"dataset": dataset, "metric": metric}

@@ -23,12 +23,13 @@ def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
     Parameters
     ----------
     settings : mapping
-        From `complete`.
+        From `umap_sweep.settings.configuration.complete`.
 
     Returns
     -------
     pandas.DataFrame
-        One row a cell; the columns are `CELL_COLUMNS`.
+        One row for each cell; the columns are `CELL_COLUMNS`. `metric` is text and `min_dist` float64, all others are
+        int64.
 
     Raises
     ------
@@ -69,36 +70,36 @@ def cells(settings: Mapping[str, Any]) -> pd.DataFrame:
     if knn["method"] == "imported":
         if len(set(table["knn_seed"])) > 1:
             raise InputError("There are several k-NN seeds, but an imported k-NN is one; give one in knn.seed.")
-        # Neither had a part in it.
+        # Neither a seed nor a number of threads of this sweep had a part in it.
         table["knn_seed"] = table["knn_jobs"] = 0
     return table[CELL_COLUMNS].drop_duplicates(ignore_index=True)
 
 
 def timed_cells(settings: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells that `timing` runs for umap-learn's arms: those of its columns of the grid.
+    """Return the cells on which umap-learn is timed: those with a min_dist of `timing.columns`.
 
     Parameters
     ----------
     settings : mapping
-        From `complete`.
+        From `umap_sweep.settings.configuration.complete`.
     table : pandas.DataFrame
         From `cells`.
 
     Returns
     -------
     pandas.DataFrame
-        Some of its rows, or all.
+        Some of the table's rows, or all.
 
     Raises
     ------
     InputError
-        Where the grid has no such column, or an n_neighbors would have no cell.
+        Where the grid has no such min_dist, or an n_neighbors would have no cell.
     """
     columns, known = settings["timing"]["columns"], sorted(set(table["min_dist"]))
     if columns == "all":
         return table
     if isinstance(columns, int):
-        # Evenly spread; one alone is the smallest.
+        # Evenly spread over the grid's min_dist; if only one is asked for, the smallest.
         count = min(columns, len(known))
         columns = [known[round(place * (len(known) - 1) / max(count - 1, 1))] for place in range(count)]
     for column in columns:
@@ -138,7 +139,7 @@ def _read_table(path: Path, knn_seeds: Sequence[int], seeds: Sequence[int]) -> l
             raise InputError(f"grid.table '{path}' lacks the column '{column}'; add it.")
     if table.empty:
         raise InputError(f"grid.table '{path}' has no rows; write one row a cell.")
-    # Columns that the table leaves out take the configured values, each cell with each of them.
+    # For a column that the table leaves out, each cell is repeated with each of the configured values.
     for column, values in (("seed", seeds), ("knn_seed", knn_seeds)):
         if column not in table.columns:
             if not values:
@@ -161,7 +162,8 @@ def _read_table(path: Path, knn_seeds: Sequence[int], seeds: Sequence[int]) -> l
     if len(duplicates):
         cell = ", ".join(f"{name} {value}" for name, value in duplicates.iloc[0].items())
         raise InputError(f"grid.table '{path}' has the cell {cell} twice; keep one row of it.")
+    columns = (table[name].tolist() for name in ("knn_seed", "n_neighbors", "min_dist", "seed"))
     return [
-        (int(row.knn_seed), int(row.n_neighbors), float(row.min_dist), int(row.seed))
-        for row in table.itertuples(index=False)
+        (int(knn_seed), int(n_neighbors), float(min_dist), int(seed))
+        for knn_seed, n_neighbors, min_dist, seed in zip(*columns, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The cells of a sweep as its rules look at them: which are alike, which are neighbours, which have several seeds."""
+"""The cells of a sweep as its rules group them: by wildcards, by seeds, by figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Cells:
     Parameters
     ----------
     table : pandas.DataFrame
-        From `umap_sweep.cells.grid.cells`, one row a cell.
+        From `umap_sweep.cells.grid.cells`, one row for each cell.
     """
 
     def __init__(self, table: pd.DataFrame) -> None:
@@ -24,7 +24,7 @@ class Cells:
 
     @cached_property
     def types(self) -> dict[str, type]:
-        """What turns the text of a cell's wildcards back into values, by column."""
+        """The type of each column, which turns the text of a wildcard back into a value."""
         first = self.table.head(1).to_dict("records")[0]
         return {str(name): type(value) for name, value in first.items()}
 
@@ -34,12 +34,12 @@ class Cells:
         return {name: int(self.table[name].max()) for name in ("n_neighbors", "knn_k")}
 
     def of(self, wildcards: Mapping[str, str]) -> pd.DataFrame:
-        """Return the cells that a job's wildcards leave open.
+        """Return the cells that a job's wildcards select.
 
         Parameters
         ----------
         wildcards : mapping of str to str
-            Columns of the table among them, as text; others are left aside.
+            Values as text, by name. Those that name no column of the table are ignored.
 
         Returns
         -------
@@ -53,7 +53,10 @@ class Cells:
         return self._groups[names][values]
 
     def last_place(self, wildcards: Mapping[str, str]) -> int:
-        """Return the place of the last of these cells in the order in which a sweep starts them, widest first."""
+        """Return the place of the last cell that wildcards select, in the order in which a sweep starts its cells.
+
+        The cells of the largest n_neighbors are started first.
+        """
         names, values = self._named(wildcards)
         if names not in self._places:
             cells = self.table.sort_values("n_neighbors", ascending=False, kind="stable")[list(names)]
@@ -67,7 +70,7 @@ class Cells:
 
     @cached_property
     def with_seeds(self) -> pd.DataFrame:
-        """The cells of every n_neighbors and min_dist that has several seeds."""
+        """The cells whose n_neighbors and min_dist occur with several seeds."""
         return self.table[self.table.duplicated(["knn_k", "n_neighbors", "min_dist"], keep=False)]
 
     @property
@@ -83,25 +86,25 @@ class Cells:
         return dict(zip(names, pairs, strict=True))
 
     def seeded(self) -> list[tuple[int, float]]:
-        """Return n_neighbors and min_dist of those that have several seeds."""
+        """Return each n_neighbors and min_dist that occurs with several seeds."""
         columns = ["metric", "knn_k", "knn_jobs", "n_neighbors", "min_dist"]
         cells = self.with_seeds[columns].drop_duplicates()
         return list(zip(cells["n_neighbors"].tolist(), cells["min_dist"].tolist(), strict=True))
 
     def seeds_drawn(self) -> tuple[int | None, int | None]:
-        """Return the k-NN seed and the UMAP seed that most cells with several seeds have; the first of equals."""
+        """Return the k-NN seed and the UMAP seed that most cells of `with_seeds` have; of equals, the first."""
         pairs = self.with_seeds.groupby(["knn_seed", "seed"], sort=False).size()
         if not len(pairs):
             return None, None
-        knn_seed, seed = pairs.idxmax()
+        knn_seed, seed = pairs.index[int(pairs.argmax())]
         return int(knn_seed), int(seed)
 
     def sample(self, count: int | str) -> pd.DataFrame:
-        """Return all cells where `count` is `all`, or as many of them, drawn with a seed."""
+        """Return all cells if `count` is `all`, otherwise as many of them as it says, drawn with a fixed seed."""
         return self.table if count == "all" else self.table.sample(min(int(count), len(self.table)), random_state=0)
 
 
 def as_records(cells: pd.DataFrame, columns: Sequence[str] | None = None) -> list[dict[str, object]]:
-    """Return the keys of cells, or some columns of them, one mapping a cell."""
+    """Return one mapping for each cell, of all columns or of those given."""
     table = cells if columns is None else cells[list(columns)]
     return [{str(name): value for name, value in cell.items()} for cell in table.to_dict("records")]

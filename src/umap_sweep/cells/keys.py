@@ -1,4 +1,4 @@
-"""What tells cells apart: the key that each of their files carries, and the columns that hold it."""
+"""What tells cells apart: the key in the record of each of their files, and the columns that hold it in tables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ import pyarrow as pa
 from umap_sweep import store
 from umap_sweep.errors import InputError
 
-# The key columns of the tidy table, and what they are called in a cell's key.
+# The columns of a cell's key in the tables of a sweep's results, and their types.
 KEY_COLUMNS = {
     "n_neighbors": pa.int64(),
     "min_dist": pa.float64(),
@@ -21,18 +21,18 @@ KEY_COLUMNS = {
 
 
 def cell_key(cell: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the full key of a cell: what its folders say, and what is the same for all cells.
+    """Return the full key of a cell: what its folders' names say, and what is the same for all cells.
 
     Parameters
     ----------
     cell : mapping
-        A row of `umap_sweep.cells.grid.cells`.
+        A row of the table of `umap_sweep.cells.grid.cells`.
     settings : mapping
         From `umap_sweep.settings.configuration.complete`.
     """
     shared = {"method": settings["knn"]["method"], **settings["umap"], **held(settings)}
     if shared["n_epochs"] is None:
-        del shared["n_epochs"]  # follows from the number of rows, and is stored when they are known
+        del shared["n_epochs"]  # follows from the number of rows, and is added to the key where they are known
     return {**cell, **shared}
 
 
@@ -42,17 +42,25 @@ def held(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def column_of(key: dict[str, Any]) -> str:
-    """Return the name of a cell's column where a table has one for each min_dist: as its folder is named elsewhere."""
+    """Return the name of a cell's column in a table with one column for each min_dist; its folder has the same name."""
     return f"min_dist={key['min_dist']}"
 
 
 def neighbors_of(path: str | Path, key: dict[str, Any]) -> np.ndarray:
-    """Return a cell's nearest points, int32, shape (n, 15), from what `quality.cell_metrics` stores of its row."""
+    """Return a cell's nearest points, int32, shape (n, 15), which `quality.cell_metrics` stores by row of the grid.
+
+    Parameters
+    ----------
+    path : str or Path
+        The table of the cell's row of the grid.
+    key : dict
+        The cell's key.
+    """
     return store.from_lists(store.read(path, [column_of(key)]).column(0))
 
 
 def check_key(path: str | Path, key: dict[str, Any]) -> None:
-    """Raise an `InputError` unless the embedding at `path` carries `key`."""
+    """Raise an `InputError` unless the record of the embedding at `path` holds everything in `key`."""
     stored = store.read_record(path)["key"]
     for name, value in key.items():
         if stored.get(name) != value:
@@ -63,7 +71,7 @@ def check_key(path: str | Path, key: dict[str, Any]) -> None:
 
 
 def check_one_code(records: Mapping[str | Path, Mapping[str, Any]]) -> None:
-    """Raise an `InputError` where results of one stage were made by different code, and name the fewer ones.
+    """Raise an `InputError` where results of one stage were made by different code, and name those of the minority.
 
     Parameters
     ----------

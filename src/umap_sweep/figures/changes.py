@@ -1,14 +1,14 @@
-"""Draw how much the picture changes from each cell to the next, and, where there are several seeds, with the seed.
+"""Draw how much the embedding changes from each cell of the grid to the next, and with another seed.
 
-Every cell is a disc, every step of the grid a band between two of them. Discs and bands share one scale: a band as
-light as the discs beside it is a step that changes no more than another seed does.
+A disc stands for one n_neighbors and min_dist, and shows the change with the seed where there are several. A band
+between two discs shows the change from one to the other. Both have one colour scale: a band as light as the discs
+beside it is a step that changes no more than another seed does.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,10 +17,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from umap_sweep import store
-from umap_sweep.figures.style import STYLE, save
+from umap_sweep.figures.style import STYLE, drawing, save
 from umap_sweep.quality.shortlist import with_other_umap_seeds
 
-# Each panel: its column, its name, what it says, and whether more of it is more change.
+# Each panel: the column, its name, what it says, and whether a greater value is more change.
 PANELS = [
     ("neighbor_overlap", "Neighbours that stay", "mean share of a point's 15 nearest points", False),
     ("procrustes_disparity", "Procrustes disparity", "of the whole arrangement; 0 is the same, 1 unrelated", True),
@@ -38,15 +38,15 @@ def node_link(
     ----------
     axes : matplotlib.axes.Axes
     cells : pandas.DataFrame
-        n_neighbors and min_dist of every cell.
+        Each n_neighbors and min_dist of the grid.
     steps : pandas.DataFrame
-        From `umap_sweep.quality.neighboring_cells`.
+        The table of `umap_sweep.quality.neighboring_cells`.
     seeds : pandas.DataFrame or None
-        Rows of `umap_sweep.quality.stability`'s table.
+        Rows of the table of `umap_sweep.quality.stability`; None where there is one seed.
     column : str
-        What to draw, of both tables.
+        The column of both tables to draw.
     reverse : bool
-        Whether more of it is darker.
+        Whether greater values are darker.
     """
     rows, columns = (sorted(cells[axis].unique()) for axis in ("n_neighbors", "min_dist"))
     place = {
@@ -56,7 +56,7 @@ def node_link(
     ends = ["n_neighbors", "min_dist", "other_n_neighbors", "other_min_dist"]
     bands = steps.groupby(ends, as_index=False)[column].mean()
     discs = {} if seeds is None else seeds.groupby(["n_neighbors", "min_dist"])[column].mean().to_dict()
-    # The whole scale, so that little change looks like little.
+    # From 0 to 1, whatever the values are, so that little change looks like little change.
     scale = ScalarMappable(Normalize(0, 1), COLOURS + ("_r" if reverse else ""))
     size = 6.5 if max(len(columns), len(rows)) <= 6 else 5
     box = axes.get_window_extent()
@@ -106,12 +106,12 @@ def _readable(colour: Any) -> str:
 
 
 def draw(steps: pd.DataFrame, seeds: pd.DataFrame | None, title: str) -> Figure:
-    """Draw both panels, and below each the mean change along either axis and with the seed.
+    """Draw both panels, and below each its mean along either axis of the grid and with the seed.
 
     Parameters
     ----------
-    steps, seeds : pandas.DataFrame
-        As `node_link` takes them.
+    steps, seeds
+        As for `node_link`.
     title : str
     """
     cells = pd.concat(
@@ -153,7 +153,7 @@ def plot_changes(
     plot: Mapping[str, Any],
     dataset: str,
 ) -> None:
-    """Draw the changes between the cells of a sweep, as a PNG file and as a PDF or SVG file.
+    """Draw the changes between the cells of a sweep.
 
     Parameters
     ----------
@@ -162,14 +162,13 @@ def plot_changes(
     stability : path or None
         From `umap_sweep.quality.stability`, where there are several seeds.
     png, vector : path
+        Receive the figure; the ending of `vector` is its format, `pdf` or `svg`.
     plot : mapping
         The configuration's section `plot`: dpi.
     dataset : str
         Named in the title.
     """
     seeds = None if stability is None else with_other_umap_seeds(store.read(stability).to_pandas())
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+    with drawing(STYLE):
         figure = draw(store.read(steps).to_pandas(), seeds, f"What changes over the grid of {dataset}")
         save(figure, (png, vector), plot["dpi"])

@@ -1,11 +1,10 @@
-"""Draw each claim on reproducibility as the tutorial does: its two embeddings side by side, under what was found."""
+"""Draw each claim on reproducibility as the tutorial does: its two embeddings side by side, below the verdict on it."""
 
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from umap_sweep import store
 from umap_sweep.figures.pictures import LEVELS, POINTS_PER_PIXEL, Colouring, colour_points, scatter, shade
-from umap_sweep.figures.style import METADATA, STYLE
+from umap_sweep.figures.style import STYLE, drawing, save
 from umap_sweep.reproduce.claim_runs import PLAIN_SEED, SEED, WIDER
 from umap_sweep.reproduce.judge_claims import Arms, read_arms
 
@@ -26,12 +25,12 @@ HOLDS_COLOUR, FAILS_COLOUR, QUIET_COLOUR, FRAME_COLOUR = "#00694c", "#b04a00", "
 
 
 def verdict(row: Any) -> str:
-    """Return what was found on one claim, in a line.
+    """Return in one line what was observed of a claim.
 
     Parameters
     ----------
     row : namedtuple
-        Of the table of `umap_sweep.reproduce.judge_claims`.
+        A row of the table of `umap_sweep.reproduce.judge_claims`.
     """
     of_knn = row.compared == "knn"
     differing = row.rows_rewired if of_knn else row.rows_moved
@@ -48,7 +47,7 @@ def draw(rows: pd.DataFrame, first: Arms, again: Arms, heading: str, note: str, 
     rows : pandas.DataFrame
         The table of `umap_sweep.reproduce.judge_claims`.
     first, again : mapping of str to pandas.DataFrame
-        The arms of the two processes.
+        The arms of the two processes, by name.
     heading, note : str
         The figure's first two lines.
     plot : mapping
@@ -81,7 +80,8 @@ def draw(rows: pd.DataFrame, first: Arms, again: Arms, heading: str, note: str, 
 
     write(MARGIN, MARGIN, heading, 11, weight="bold")
     write(MARGIN, MARGIN + 0.24, note, 6.5, color=QUIET_COLOUR)
-    for place, row in enumerate(rows.itertuples()):
+    judged: list[Any] = list(rows.itertuples())
+    for place, row in enumerate(judged):
         x = MARGIN + place % PAIRS_IN_A_ROW * (pair + BETWEEN)
         y = MARGIN + HEADING + place // PAIRS_IN_A_ROW * block
         write(x, y + TITLE - 0.2, _wrapped(f"{row.claim} ({row.source})"), 7, va="bottom", linespacing=1.15)
@@ -95,14 +95,14 @@ def draw(rows: pd.DataFrame, first: Arms, again: Arms, heading: str, note: str, 
 
 
 def _wrapped(text: str) -> str:
-    """Break a text into as few lines as fit, and these as even as they can be."""
+    """Break a text into as few lines as possible, of as equal length as possible."""
     widths = range(LONGEST_TITLE, 0, -1)
     broken = [textwrap.wrap(text, width, break_on_hyphens=False) for width in widths]
     return "\n".join([lines for lines in broken if len(lines) == len(broken[0])][-1])
 
 
 def _picture(points: np.ndarray, codes: np.ndarray, colouring: Colouring, dpi: int) -> np.ndarray:
-    # Twice as fine as the page, because the panels are small.
+    # With twice the figure's resolution, because the panels are small.
     side = round(2 * PANEL * dpi)
     placed = np.isfinite(points).all(axis=1)
     there = Colouring(colouring.palette, codes[placed], colouring.legend, limits=colouring.limits)
@@ -110,7 +110,7 @@ def _picture(points: np.ndarray, codes: np.ndarray, colouring: Colouring, dpi: i
 
 
 def _draw_legend(figure: Figure, colouring: Colouring) -> None:
-    """Say below the pairs which colour is which label; numbers get the two ends of their scale and its middle."""
+    """Say at the bottom which colour is which label; of a scale of numbers, name its two ends and its middle."""
     entries = [(f"{name} ({points:,})", colouring.palette[code]) for name, points, code in colouring.legend]
     if colouring.limits:
         low, high = colouring.limits
@@ -139,14 +139,16 @@ def plot_claims(
     dataset: str,
     plot: Mapping[str, Any],
 ) -> None:
-    """Draw all claims, as a PNG file and as a PDF or SVG file.
+    """Draw all claims.
 
     Parameters
     ----------
-    claims, first, again : path
-        The table of `umap_sweep.reproduce.judge_claims`, and what the two processes stored.
+    claims : path
+        The table of `umap_sweep.reproduce.judge_claims`.
+    first, again : path
+        What the two processes stored, from `umap_sweep.reproduce.claim_runs`.
     png, vector : path
-        The files to write; the ending of `vector` is its format.
+        Receive the figure; the ending of `vector` is its format, `pdf` or `svg`.
     dataset : str
         Named in the heading.
     plot : mapping
@@ -160,11 +162,6 @@ def plot_claims(
         f"{key['rows']:,} rows, umap-learn's defaults but n_neighbors {k}. Reference: k-NN with k = {k + WIDER}, seed "
         f"{SEED} and one job, pruned to {k}, UMAP seed {SEED}. Plain UMAP: seed {PLAIN_SEED}."
     )
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+    with drawing(STYLE):
         figure = draw(rows, read_arms(first), read_arms(again), heading, note, plot)
-        for path in (png, vector):
-            kind = Path(path).suffix[1:]
-            with store.appearing(path) as temporary:
-                figure.savefig(temporary, format=kind, dpi=plot["dpi"], metadata=METADATA[kind])
+        save(figure, (png, vector), plot["dpi"])

@@ -1,4 +1,4 @@
-"""Draw the n_neighbors × min_dist figure: one panel a cell, one colour scale, nothing hidden by drawing order."""
+"""Draw the cells of one k-NN seed and one UMAP seed: a panel for each cell, all with the same colours."""
 
 import re
 import textwrap
@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,24 +31,25 @@ from umap_sweep.figures.pictures import (
     shade,
     stack,
 )
-from umap_sweep.figures.style import ABSENT_COLOUR, FRAME_COLOUR, SIDE_TEXT_COLOUR, STYLE, TEXT_COLOUR, save
+from umap_sweep.figures.style import ABSENT_COLOUR, FRAME_COLOUR, SIDE_TEXT_COLOUR, STYLE, TEXT_COLOUR, drawing, save
 from umap_sweep.quality import measures
 
-MOST_PIXELS = 400_000_000  # matplotlib holds the page as RGBA, 1.6 GB.
+MOST_PIXELS = 400_000_000  # matplotlib needs 4 bytes of memory for each, 1.6 GB
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """The cells of one figure: same data, same k-NN, same seeds.
+    """The cells of one figure, which are of the same data and have the same seeds.
 
     Attributes
     ----------
     cells : dict of (int, float) to numpy.ndarray
-        By n_neighbors and min_dist: float32 array of shape (points, 1 or 2), the first two dimensions.
+        By n_neighbors and min_dist: float32 array of shape (points, 1 or 2), the first one or two dimensions.
     labels : pyarrow.Array or None
-        Label of each point, integers, floats or strings, possibly null; None where the data has no labels.
+        Label of each point: integers, floats or strings, null where there is none. None where the data has no labels.
     knn_k : int or None
-        Columns of the k-NN that the cells share; None where each n_neighbors has one of its own (`knn.method: plain`).
+        Columns of the k-NN that the cells share; None where each n_neighbors has a k-NN of its own
+        (`knn.method: plain`).
     dimensions : int
         Dimensions of the embeddings, of which `cells` holds at most two.
     """
@@ -61,7 +61,13 @@ class Embeddings:
 
 
 def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
-    """Read from a sweep's table the cells of one k-NN seed and one UMAP seed, and of their columns those drawn.
+    """Read the cells of one k-NN seed and one UMAP seed from a sweep's table; only the columns that are drawn.
+
+    Parameters
+    ----------
+    path : str or Path
+        The sweep's table.
+    knn_seed, seed : int
 
     Raises
     ------
@@ -99,7 +105,19 @@ def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
 def aligned(
     cells: Mapping[tuple[int, float], np.ndarray],
 ) -> tuple[dict[tuple[int, float], np.ndarray], tuple[int, float]]:
-    """Align all cells onto one in the middle of the grid, and return them with that cell's key."""
+    """Rotate and reflect all cells onto the one in the middle of the grid.
+
+    Parameters
+    ----------
+    cells : mapping of (int, float) to ndarray of float32, shape (n, d)
+        By n_neighbors and min_dist.
+
+    Returns
+    -------
+    cells : dict of (int, float) to ndarray of float32, shape (n, d)
+    reference : (int, float)
+        n_neighbors and min_dist of the cell in the middle, which is as it was.
+    """
     reference = measures.middle_cell(cells)
     onto = cells[reference]
     turned = {key: points if key == reference else measures.align(points, onto) for key, points in cells.items()}
@@ -107,7 +125,7 @@ def aligned(
 
 
 class _Page:
-    """A figure that grows downwards as it is filled. Lengths are in pixels, and `y` is how far from the top it is."""
+    """A figure that grows downwards as it is filled. Lengths are in pixels; it is filled down to `y`, from the top."""
 
     def __init__(self, columns: int, side: int, dpi: int) -> None:
         self.dpi = dpi
@@ -120,7 +138,7 @@ class _Page:
         self.sheet = self.add_axes(0, self.width, 0, "page")
         self.sheet.axis("off")
 
-    def add_axes(self, x: float, width: int, height: int, label: str) -> Axes:
+    def add_axes(self, x: float, width: float, height: float, label: str) -> Axes:
         axes = self.figure.add_axes((0, 0, 1, 1), label=label, xticks=[], yticks=[])
         axes.spines[:].set(color=FRAME_COLOUR, linewidth=0.06 * self.size)
         self._boxes[axes] = (x, self.y, width, height)
@@ -171,18 +189,18 @@ def draw(
     title : str
         The figure's first line.
     facts : list of str
-        What stands below it, separated by dots.
+        Written below the title, separated by dots.
     side : int
         Width and height of a panel, in pixels.
     dpi : int
         Pixels per inch.
     codes : mapping of (int, float) to numpy.ndarray, optional
-        Takes the place of the colouring's codes, for colours that differ from cell to cell.
+        By n_neighbors and min_dist, in place of the colouring's codes where colours differ from cell to cell.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Its first axes are the page; then come the panels, by rows from the top, each labelled with its title.
+        Its first axes are the page. The panels follow, row by row from the top, each labelled with its title.
 
     Raises
     ------
@@ -241,19 +259,19 @@ def _draw_legend(page: _Page, colouring: Colouring) -> None:
     room = page.width - 2 * page.em
     page.write_lines(colouring.title)
     if colouring.limits:
-        _draw_colour_bar(page, colouring, min(room, 26 * page.em))
+        _draw_colour_bar(page, colouring, colouring.limits, min(room, 26 * page.em))
     if colouring.legend:
         _draw_entries(page, colouring, room)
 
 
-def _draw_colour_bar(page: _Page, colouring: Colouring, width: float) -> None:
-    low, high = colouring.limits
+def _draw_colour_bar(page: _Page, colouring: Colouring, limits: tuple[float, float], width: float) -> None:
+    low, high = limits
     for intervals in (4, 3, 2, 1):
         ticks = [tick for tick in MaxNLocator(intervals).tick_values(low, high) if low <= tick <= high]
         widths = [page.text_width(f"{tick:.15g}") for tick in ticks]
         if sum(widths) + len(widths) * page.em <= width:
             break
-    # The edge of the page would cut a wide number that stands at an end of the bar.
+    # A wide number at an end of the bar would reach beyond the edge of the page, and is left out.
     edges = [page.em + width * min(tick - low, high - tick) / (high - low) for tick in ticks]
     ticks = [tick for tick, number, edge in zip(ticks, widths, edges, strict=True) if number / 2 <= edge]
     axes = page.add_axes(page.em, width, page.em, "colour bar")
@@ -261,7 +279,8 @@ def _draw_colour_bar(page: _Page, colouring: Colouring, width: float) -> None:
     bar = page.figure.colorbar(scale, axes, orientation="horizontal", extend=colouring.extend, extendfrac=0.03)
     bar.set_ticks(ticks, labels=[f"{tick:.15g}" for tick in ticks])
     bar.outline.set_visible(False)
-    bar.solids.set_rasterized(True)
+    if bar.solids is not None:
+        bar.solids.set_rasterized(True)
     axes.tick_params(labelsize=page.size, length=0.3 * page.size, width=0.06 * page.size, pad=0.2 * page.size)
     page.y += 3 * page.em
 
@@ -273,7 +292,7 @@ def _draw_entries(page: _Page, colouring: Colouring, room: float) -> None:
             name = name.rstrip("…")[:-1] + "…"
         texts.append(f"{name} ({points:,})")
     widths = [page.text_width(text) + 3 * em for text in texts]
-    # As few lines as fit: entries run down the columns, and each column is as wide as its longest entry.
+    # As few lines as possible. Entries run down the columns, and each column is as wide as its longest entry.
     for lines in range(1, len(texts) + 1):
         columns = [max(widths[start : start + lines]) for start in range(0, len(widths), lines)]
         if sum(columns) <= room + 1.8 * em:
@@ -296,27 +315,28 @@ def plot_grid(
     seed: int,
     method: str = "auto",
 ) -> None:
-    """Draw the cells of one k-NN seed and one UMAP seed, as a PNG file and as a PDF or SVG file.
+    """Draw the cells of one k-NN seed and one UMAP seed.
 
     Parameters
     ----------
-    sweep : str or Path
-        The sweep's table, with columns n_neighbors, min_dist, seed, knn_k, knn_seed, umap_1 … and perhaps label.
-    png, vector : str or Path
-        The files to write; the ending of `vector` is its format.
+    sweep : path
+        The sweep's table, from `umap_sweep.results.sweep`.
+    png, vector : path
+        Receive the figure; the ending of `vector` is its format, `pdf` or `svg`.
     plot : mapping
         The configuration's section `plot`: label_kind, panel_size and dpi.
     dataset, metric : str
         Named in the title.
     knn_seed, seed : int
-        Which cells.
+        Of the cells to draw.
     method : str
-        Of the k-NN. The seed of an imported one is not known.
+        Of the k-NN. The seed of an imported one is unknown, and not named.
 
     Raises
     ------
     InputError
-        Where the table cannot be read or holds no such cell, or the labels are not of the kind configured.
+        Where the table cannot be read or holds no such cell, the labels are not of the configured kind, or the figure
+        would be too large to draw.
     """
     embeddings = read_embeddings(sweep, knn_seed, seed)
     cells, reference = aligned(embeddings.cells)
@@ -332,9 +352,7 @@ def plot_grid(
         facts.append(f"first 2 of {embeddings.dimensions} dimensions")
     if embeddings.dimensions == 1:
         facts.append("1 dimension as a stacked histogram")
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+    with drawing(STYLE):
         side = max(1, round(plot["panel_size"] * plot["dpi"]))
         figure = draw(embeddings, colouring, f"UMAP of {dataset}", facts, side, plot["dpi"])
         save(figure, (png, vector), plot["dpi"])

@@ -1,4 +1,4 @@
-"""Draw the grid once more, each point coloured by how much it changes its neighbours between seeds."""
+"""Draw the grid with each point coloured by how many of its nearest points change with the seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgba_array
 from umap_sweep import store
 from umap_sweep.figures.grid import aligned, draw, read_embeddings
 from umap_sweep.figures.pictures import LEVELS, NO_LABEL_COLOUR, Colouring
-from umap_sweep.figures.style import STYLE, save
+from umap_sweep.figures.style import STYLE, drawing, save
 
 TITLE = "instability: share of a point's 15 nearest points that another seed exchanges"
 
@@ -20,19 +20,19 @@ TITLE = "instability: share of a point's 15 nearest points that another seed exc
 def colour_shares(
     shares: Mapping[tuple[int, float], np.ndarray],
 ) -> tuple[Colouring, dict[tuple[int, float], np.ndarray]]:
-    """Choose colours for numbers from 0 to 1.
+    """Colour numbers from 0 to 1 by one scale for all cells.
 
     Parameters
     ----------
     shares : mapping of (int, float) to numpy.ndarray
-        By cell, one number a point; NaN where there is none.
+        By n_neighbors and min_dist, one number for each point; NaN where there is none.
 
     Returns
     -------
     colouring : Colouring
-        With one scale for all cells, and the codes of the first.
+        With the codes of the first cell.
     codes : dict of (int, float) to numpy.ndarray
-        By cell.
+        The codes of every cell.
     """
     palette = np.vstack([matplotlib.colormaps["viridis"](np.arange(LEVELS)), to_rgba_array(NO_LABEL_COLOUR)])[:, :3]
     codes = {
@@ -54,25 +54,26 @@ def plot_instability(
     seed: int,
     method: str,
 ) -> None:
-    """Draw the cells of one k-NN seed and one UMAP seed that other seeds were tried for.
+    """Draw the cells of one k-NN seed and one UMAP seed whose n_neighbors and min_dist have other seeds, too.
 
     Parameters
     ----------
     sweep : path
         The sweep's table.
     points : sequence of path
-        From `umap_sweep.quality.seed_pairs`.
+        The tables of points from `umap_sweep.quality.seed_pairs`.
     keys : sequence of (int, float)
-        n_neighbors and min_dist of each of them.
+        n_neighbors and min_dist of each of these tables.
     png, vector : path
+        Receive the figure; the ending of `vector` is its format, `pdf` or `svg`.
     plot : mapping
         The configuration's section `plot`: panel_size and dpi.
     dataset : str
         Named in the title.
     knn_seed, seed : int
-        Whose embeddings are drawn.
+        Of the embeddings that are drawn.
     method : str
-        Of the k-NN. The seed of an imported one is not known.
+        Of the k-NN. The seed of an imported one is unknown, and not named.
     """
     embeddings = read_embeddings(sweep, knn_seed, seed)
     read = [store.numbers(store.read(path).column("instability")) for path in points]
@@ -85,9 +86,7 @@ def plot_instability(
         f"drawn: {'imported k-NN' if method == 'imported' else f'k-NN seed {knn_seed}'}, UMAP seed {seed}",
         "mean over all pairs of UMAP seeds",
     ]
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+    with drawing(STYLE):
         side = max(1, round(plot["panel_size"] * plot["dpi"]))
         figure = draw(
             embeddings, colouring, f"Which points of {dataset} move with the seed", facts, side, plot["dpi"], codes

@@ -1,4 +1,7 @@
-"""Draw the metrics of all cells: one heatmap a metric over n_neighbors × min_dist, and near against far at the end."""
+"""Draw the metrics of all cells: a heatmap over n_neighbors × min_dist for each metric, then two metrics as a scatter.
+
+The scatter sets recall at 15, of near structure, against triplet accuracy, of far structure.
+"""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,37 +19,59 @@ from matplotlib.patheffects import withStroke
 from matplotlib.textpath import text_to_path
 
 from umap_sweep import store
-from umap_sweep.figures.style import STYLE, save
+from umap_sweep.figures.style import STYLE, drawing, save
 from umap_sweep.quality import measures
 
-# How the numbers of each metric are written. More is better, but for the share of disconnected rows and for cost.
+# How the values of each metric are written.
 NUMBERS = dict.fromkeys(measures.TITLES, "{:.3f}") | {"layout_seconds": "{:.1f}", "layout_memory_mb": "{:,.0f}"}
-COLOURS = "cividis"  # the same to all kinds of colour vision, and in print
+COLOURS = "cividis"  # looks nearly the same with every kind of colour vision
 COLUMNS = 3
 TEXT, QUIET, ACCENT = "#000000", "#555555", "#d55e00"
-NAME_SIZE = 6  # points, of a cell's name
-MOST_WRITTEN = 10  # cells in a line, above which the values are not written into them
+NAME_SIZE = 6  # of a cell's name, in points
+MOST_WRITTEN = 10  # with more cells in a line, values are not written into them
 
 
 def grid_of(table: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray, list[int], list[float]]:
-    """Arrange a column by n_neighbors (rows) and min_dist (columns).
+    """Arrange a metric by n_neighbors (rows) and min_dist (columns).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `umap_sweep.quality.metrics`.
+    column : str
+        Of the metric.
 
     Returns
     -------
     mean, deviation : numpy.ndarray
-        float64 of shape (n_neighbors, min_dist): mean and standard deviation over seeds, NaN where the grid has no such
-        cell, or where there is one seed.
+        float64 of shape (values of n_neighbors, values of min_dist): mean and standard deviation over the seeds; NaN
+        where the grid has no such cell. The deviation is NaN where there is one seed, too.
     n_neighbors : list of int
+        Ascending.
     min_dist : list of float
-        Both ascending.
+        Ascending.
     """
     groups = table.groupby(["n_neighbors", "min_dist"])[column]
     mean, deviation = groups.mean().unstack(), groups.std().unstack()
-    return mean.to_numpy(float), deviation.to_numpy(float), list(mean.index), list(mean.columns)
+    rows, columns = [int(value) for value in mean.index], [float(value) for value in mean.columns]
+    return mean.to_numpy(float), deviation.to_numpy(float), rows, columns
 
 
 def heatmap(axes: Axes, table: pd.DataFrame, column: str, number: str, outlined: set[tuple[int, float]]) -> None:
-    """Draw one metric. Its colours go from its smallest to its largest value; the values stand in the cells."""
+    """Draw one metric as a heatmap, from its smallest to its largest value, with the values in the cells.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    table : pandas.DataFrame
+        From `umap_sweep.quality.metrics`.
+    column : str
+        Of the metric.
+    number : str
+        How a value is written, for `str.format`.
+    outlined : set of (int, float)
+        n_neighbors and min_dist of the cells on the short list.
+    """
     mean, deviation, rows, columns = grid_of(table, column)
     image = axes.imshow(mean, cmap=COLOURS, aspect="auto")
     low, high = np.nanmin(mean), np.nanmax(mean)
@@ -77,13 +102,22 @@ def heatmap(axes: Axes, table: pd.DataFrame, column: str, number: str, outlined:
     axes.spines[:].set_visible(False)
 
 
-def _ticks(values: list[float]) -> tuple[list[int], list[str]]:
+def _ticks(values: Sequence[float]) -> tuple[list[int], list[str]]:
     step = -(-len(values) // 20)
     return list(range(0, len(values), step)), [f"{value:g}" for value in values[::step]]
 
 
 def trade_off(axes: Axes, table: pd.DataFrame, outlined: set[tuple[int, float]]) -> None:
-    """Draw recall at 15 against triplet accuracy; a line joins the cells of one n_neighbors, by min_dist."""
+    """Draw triplet accuracy over recall at 15: a mark for each n_neighbors and min_dist, a line for each n_neighbors.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    table : pandas.DataFrame
+        From `umap_sweep.quality.metrics`.
+    outlined : set of (int, float)
+        n_neighbors and min_dist of the cells on the short list, which are circled and named.
+    """
     mean = table.groupby(["n_neighbors", "min_dist"], as_index=False)[["recall_15", "triplet_accuracy"]].mean()
     lines = list(mean.groupby("n_neighbors"))
     colours = matplotlib.colormaps[COLOURS](np.linspace(0, 0.9, len(lines)))
@@ -92,10 +126,10 @@ def trade_off(axes: Axes, table: pd.DataFrame, outlined: set[tuple[int, float]])
         axes.scatter(
             line["recall_15"], line["triplet_accuracy"], color=[colour], s=14, zorder=2, label=f"{n_neighbors}"
         )
-    listed = [cell for cell in mean.itertuples() if (cell.n_neighbors, cell.min_dist) in outlined]
+    listed: list[Any] = [cell for cell in mean.itertuples() if (cell.n_neighbors, cell.min_dist) in outlined]
     for cell in listed:
-        place = cell.recall_15, cell.triplet_accuracy
-        axes.scatter(*place, s=50, facecolors="none", edgecolors=ACCENT, linewidths=1.5, zorder=3)
+        x, y = cell.recall_15, cell.triplet_accuracy
+        axes.scatter(x, y, s=50, facecolors="none", edgecolors=ACCENT, linewidths=1.5, zorder=3)
     axes.margins(0.15)
     if len(listed) <= 8:
         _name_cells(axes, listed, mean[["recall_15", "triplet_accuracy"]].to_numpy())
@@ -109,7 +143,10 @@ def trade_off(axes: Axes, table: pd.DataFrame, outlined: set[tuple[int, float]])
 
 
 def _name_cells(axes: Axes, listed: Sequence[Any], marks: np.ndarray) -> None:
-    """Write n_neighbors and min_dist beside each listed cell, on the side where it covers least of what is there."""
+    """Write n_neighbors and min_dist beside each listed cell.
+
+    The text stands on the side where it overlaps least with marks and other names, and leaves the panel least.
+    """
     axes.autoscale_view()
     point = axes.figure.dpi / 72
     there = [(*place, 4 * point, 4 * point) for place in axes.transData.transform(marks)]  # centre, width, height
@@ -117,10 +154,10 @@ def _name_cells(axes: Axes, listed: Sequence[Any], marks: np.ndarray) -> None:
 
     def covered(box: tuple[float, ...]) -> float:
         x, y, width, height = box
-        shared = sum(
+        shared: float = sum(
             max(0, (width + w) / 2 - abs(x - u)) * max(0, (height + h) / 2 - abs(y - v)) for u, v, w, h in there
         )
-        outside = max(0, frame.x0 - x + width / 2, x + width / 2 - frame.x1, y + height / 2 - frame.y1)
+        outside: float = max(0, frame.x0 - x + width / 2, x + width / 2 - frame.x1, y + height / 2 - frame.y1)
         return shared + 100 * outside
 
     for cell in listed:
@@ -158,7 +195,7 @@ def draw(table: pd.DataFrame, outlined: set[tuple[int, float]], title: str, fact
         n_neighbors and min_dist of the cells on the short list.
     title : str
     facts : list of str
-        What stands below the title.
+        Written below the title, separated by dots.
     """
     present = [column for column in measures.TITLES if table[column].notna().any()]
     present = [column for column in present if column != "disconnected" or table[column].any()]
@@ -206,13 +243,14 @@ def plot_metrics(
     plot: Mapping[str, Any],
     dataset: str,
 ) -> None:
-    """Draw a sweep's metrics, as a PNG file and as a PDF or SVG file.
+    """Draw a sweep's metrics.
 
     Parameters
     ----------
     metrics, shortlist : path
-        The stored tables.
+        From `umap_sweep.quality.metrics` and `umap_sweep.quality.shortlist`.
     png, vector : path
+        Receive the figure; the ending of `vector` is its format, `pdf` or `svg`.
     plot : mapping
         The configuration's section `plot`: dpi.
     dataset : str
@@ -229,7 +267,5 @@ def plot_metrics(
         facts.append("mean ± standard deviation over seeds")
     facts.append("each panel has its own colours, from its least to its greatest value")
     facts.append("outlined: no other cell beats it")
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+    with drawing(STYLE):
         save(draw(table, outlined, f"Metrics of the UMAP sweep of {dataset}", facts), (png, vector), plot["dpi"])

@@ -1,7 +1,6 @@
-"""Points as a picture: a colour for each of them, and the pixels that they become, whatever the order of the rows.
+"""Turn the points of an embedding into a picture in which the order of the rows hides nothing.
 
-Few points are circles in a shuffled order. With many, every pixel takes the mean of the points in it instead, so that
-the order of the rows cannot matter.
+Few points are drawn as circles, in a shuffled order. With many, every pixel takes the mean of the points in it.
 """
 
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 
-from umap_sweep import store
 from umap_sweep.quality import labels as label_kinds
 
-# Okabe and Ito's eight, then sixteen chosen one by one, each the farthest in OKLab from white, grey and those before
-# it. Seen with normal colour vision, deuteranopia or protanopia, no two are nearer than 0.073.
+# Okabe and Ito's eight colours, then sixteen chosen one by one: each is, in OKLab, the colour farthest from white, from
+# grey and from the colours before it. No two are nearer than 0.073, whether seen with normal colour vision,
+# deuteranopia or protanopia.
 CATEGORY_COLOURS = [
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442", "#000000"),
     *("#840000", "#3c3c6c", "#0000fc", "#6084fc", "#a83c18", "#3018b4", "#3c6c6c", "#78c084"),
@@ -31,15 +30,17 @@ LEVELS = 256
 
 LONGEST_NAME = 40
 
-# More points than this are shaded: 12,500 in a panel of 500 pixels or more, fewer in a smaller one.
+# With more points than this for each pixel of its panel, a picture is shaded: in a panel of `FULL_PANEL` × `FULL_PANEL`
+# pixels or larger with more than 12,500 points, in a smaller panel with fewer.
 POINTS_PER_PIXEL, FULL_PANEL = 0.05, 500
 
+# The strength of a category's colour where one point lies alone in a shaded picture; 1 is the full colour.
 PALEST = 0.55
 
 
 @dataclass(frozen=True)
 class Colouring:
-    """A colour for each point, and what the reader is told about it.
+    """A colour for each point, and the legend.
 
     Attributes
     ----------
@@ -52,9 +53,10 @@ class Colouring:
     title : str
         Above the legend or the colour bar; empty where there is neither.
     limits : tuple of float, optional
-        Numeric labels only: values of the first and last of the palette's first `LEVELS` rows, which are a scale.
+        For numeric labels only: the palette's first `LEVELS` rows are a scale, and these are the values of its first
+        and its last colour.
     extend : str
-        Where labels lie beyond the limits: `neither`, `min`, `max` or `both`.
+        On which side of the limits there are further labels: `neither`, `min`, `max` or `both`.
     """
 
     palette: np.ndarray
@@ -90,11 +92,10 @@ def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
 
 
 def _colour_categories(labels: pa.Array) -> Colouring:
-    encoded = label_kinds.encode(labels)
-    categories, of_point = encoded.dictionary.to_pylist(), store.numbers(encoded.indices.fill_null(-1))
-    order = sorted(range(len(categories)), key=lambda category: label_kinds.natural_order(categories[category]))
-    sizes = np.bincount(of_point[of_point >= 0], minlength=len(categories))
-    coloured = sorted(sorted(order, key=lambda category: -sizes[category])[: len(CATEGORY_COLOURS)], key=order.index)
+    categories, of_point = label_kinds.natural_categories(labels)
+    sizes = np.bincount(of_point, minlength=len(categories) + 1)
+    by_size = sorted(range(len(categories)), key=lambda category: -sizes[category])
+    coloured = sorted(by_size[: len(CATEGORY_COLOURS)])
     other, no_label = len(coloured), len(coloured) + 1
     code_of = np.full(len(categories) + 1, other)
     code_of[coloured] = np.arange(len(coloured))
@@ -137,16 +138,18 @@ def _colour_numbers(values: np.ndarray) -> Colouring:
 def _pixels(points: np.ndarray, side: int) -> np.ndarray:
     """Return int64 pixel coordinates from 0 to side - 1, in a square that holds all points, with a margin."""
     centre, half = _square_around(points)
-    return (((points - centre) / (2 * half) + 0.5) * side).astype(np.int64)
+    pixels: np.ndarray = (((points - centre) / (2 * half) + 0.5) * side).astype(np.int64)
+    return pixels
 
 
 def _square_around(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the centre of the square, and half the length of its sides."""
     low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
     return (low + high) / 2, float((high - low).max() * 0.53) or 1.0
 
 
 def scatter(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
-    """Draw few points: circles, the smaller the more there are, in an order that no class can lead or end.
+    """Draw few points, as circles in a shuffled order that are the smaller the more points there are.
 
     Parameters
     ----------
@@ -171,7 +174,8 @@ def scatter(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
     # Shuffled, because the rows of many data sets are sorted by label, and what is drawn last lies on top.
     order = np.random.default_rng(0).permutation(len(points))
     diameter = 72 * min(0.03, 0.6 / len(points) ** 0.5)
-    axes.scatter(*points[order].T, s=diameter**2, c=colouring.palette[colouring.codes[order]], alpha=0.85, linewidths=0)
+    x, y = points[order].T
+    axes.scatter(x, y, s=diameter**2, c=colouring.palette[colouring.codes[order]], alpha=0.85, linewidths=0)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[::-1, :, :3]
 
@@ -179,10 +183,10 @@ def scatter(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
 def shade(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
     """Draw many points: each pixel takes the mean of its points.
 
-    Categories are averaged as light (linear RGB), and are paler where points are few: logarithmically, from one
-    point to the 99th percentile. Numbers are averaged as numbers, and are never paled, because lightness is their
-    scale. A point covers a dot of 3 × 3 pixels or more, so that it is seen where it lies alone. All sums are of
-    whole numbers, and so exact: the order of the points does not matter to the last bit.
+    Categories are averaged as light, in linear RGB, and are paler where points are few: by the logarithm of their
+    number, up to its 99th percentile. Numbers are averaged as numbers, and are never paler, because lightness is part
+    of their scale. A point covers a dot of 3 × 3 pixels or more, so that it is seen where it lies alone. All sums are
+    of whole numbers, and so exact: the order of the points does not change the result by a bit.
 
     Parameters and result are those of `scatter`.
     """
@@ -193,7 +197,7 @@ def shade(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
 
     def total(weights: np.ndarray) -> np.ndarray:
         raster = np.bincount(place, weights, minlength=width**2).reshape(width, width)
-        return sum(raster[y : y + side, x : x + side] for x, y in dot)
+        return sum((raster[y : y + side, x : x + side] for x, y in dot), np.zeros((side, side)))
 
     linear = np.rint(_to_linear(colouring.palette) * 65535)
     covered = (counts := total(np.ones(len(points)))) > 0
@@ -221,7 +225,7 @@ def _to_srgb(linear: np.ndarray) -> np.ndarray:
 
 
 def stack(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
-    """Draw a one-dimensional embedding: a histogram whose bars are its points, sorted by colour.
+    """Draw a one-dimensional embedding: a histogram whose bars show the points in them, sorted by colour.
 
     Parameters and result are those of `scatter`, with points of shape (points, 1).
     """

@@ -1,44 +1,44 @@
-"""Draw what the seeds change: every pair of runs of each n_neighbors and min_dist, by which of the seeds differs."""
+"""Draw what the seeds change: every two cells of one n_neighbors and min_dist, by which of their seeds differ."""
 
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from umap_sweep import store
-from umap_sweep.figures.style import STYLE, save
+from umap_sweep.figures.style import STYLE, drawing, save
 
-# What differs, its colour (Okabe and Ito) and its mark.
+# Which seeds differ, with the colour (Okabe and Ito's) and the mark.
 ACROSS = {"UMAP seed": ("#0072b2", "o"), "k-NN seed": ("#d55e00", "D"), "both seeds": ("#009e73", "^")}
 PANELS = [
     ("neighbor_overlap", "Neighbours in common", "mean share of a point's 15 nearest points; 1 is the same"),
     ("procrustes_disparity", "Procrustes disparity", "of the whole arrangement; 0 is the same, 1 unrelated"),
 ]
 QUIET, RULE = "#555555", "#e6e6e6"
-LINE = 0.2  # inches from one kind of seed to the next, where cells are few
-TALLEST = 24  # inches of all cells; more of them lie closer together
-NAME = 0.13  # inches that a cell's name needs
+# Lengths in inches.
+LINE = 0.2  # from one kind of pair to the next, where there is room
+TALLEST = 24  # of a panel at most; with more cells, lines lie closer together
+NAME = 0.13  # the height that the name of a cell needs
 
 
 def draw(pairs: pd.DataFrame, title: str) -> Figure:
-    """Draw each pair of runs as a mark, and the mean of a kind of pair as a bar.
+    """Draw each pair of cells as a mark, and the mean of each kind of pair as a bar.
 
     Parameters
     ----------
     pairs : pandas.DataFrame
-        From `umap_sweep.quality.stability`.
+        The table of `umap_sweep.quality.stability`.
     title : str
     """
     cells = list(pairs.groupby(["n_neighbors", "min_dist"]))
     kinds = [kind for kind in ACROSS if (pairs["across"] == kind).any()]
     line = min(LINE, TALLEST / len(cells) / (len(kinds) + 1))
     block = line * (len(kinds) + 1)
-    step = math.ceil(NAME / block)  # of this many cells one is named
+    step = math.ceil(NAME / block)  # where names would overlap, only every step-th one is written
     wide, left, head = 2.7, 1.75, 0.95
     width, height = left + 2 * wide + 0.5 + 0.25, head + block * len(cells) + 0.75
     figure = Figure(figsize=(width, height), facecolor="white")
@@ -98,20 +98,19 @@ def draw(pairs: pd.DataFrame, title: str) -> Figure:
 def plot_stability(
     stability: str | Path, png: str | Path, vector: str | Path, plot: Mapping[str, Any], dataset: str
 ) -> None:
-    """Draw the stability of a sweep, as a PNG file and as a PDF or SVG file.
+    """Draw the stability of a sweep.
 
     Parameters
     ----------
     stability : path
         From `umap_sweep.quality.stability`.
     png, vector : path
+        Receive the figure; the ending of `vector` is its format, `pdf` or `svg`.
     plot : mapping
         The configuration's section `plot`: dpi.
     dataset : str
         Named in the title.
     """
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+    with drawing(STYLE):
         figure = draw(store.read(stability).to_pandas(), f"What the seeds change in the sweep of {dataset}")
         save(figure, (png, vector), plot["dpi"])

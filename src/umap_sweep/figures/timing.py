@@ -1,20 +1,19 @@
-"""Draw how long each arm of the timing took, by stage."""
+"""Draw how long each way of running the grid took, by stage."""
 
 import textwrap
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from umap_sweep import store
-from umap_sweep.figures.style import METADATA, SIDE_TEXT_COLOUR, STYLE
+from umap_sweep.figures.style import SIDE_TEXT_COLOUR, STYLE, drawing, save
 from umap_sweep.timing.arms import STAGES
 from umap_sweep.timing.table import ARMS, seconds_text
 
-# Okabe and Ito's, greys for what is no work on the data.
+# Okabe and Ito's colours, and greys for stages that do no work on the data.
 COLOURS = {
     "start": "#c8c8c8",
     "compilation": "#7d7d7d",
@@ -35,23 +34,23 @@ NAMES = {
 }
 # Lengths in inches.
 WIDTH, BAR, LEFT, RIGHT, TOP, BOTTOM, LINE = 7.2, 0.36, 1.65, 1.2, 0.88, 0.5, 0.15
-LETTERS = 132  # of a line of notes
+LETTERS = 132  # that fit into a line of notes
 
 
 def unit(longest: float) -> tuple[str, float]:
-    """Return the unit of the axis and its seconds."""
+    """Return the unit of the axis and how many seconds it has, for a longest bar of `longest` seconds."""
     return ("minutes", 60.0) if longest >= 600 else ("seconds", 1.0)
 
 
 def draw(rows: pd.DataFrame, record: dict[str, Any], dataset: str, dpi: int) -> Figure:
-    """Draw one bar an arm.
+    """Draw one bar for each arm.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        From `umap_sweep.timing.table`.
+        The table of `umap_sweep.timing.table`.
     record : dict
-        Its record.
+        The record of that table.
     dataset : str
         Named in the title.
     dpi : int
@@ -59,7 +58,7 @@ def draw(rows: pd.DataFrame, record: dict[str, Any], dataset: str, dpi: int) -> 
     Returns
     -------
     matplotlib.figure.Figure
-        Its only axes have the bars of each stage as a container, labelled with the stage's name.
+        Its only axes hold the bars of each stage as one container, labelled with the stage's name.
     """
     seconds = rows.pivot_table(index="arm", columns="stage", values="seconds", sort=False)[list(STAGES)]
     measured = rows.pivot_table(index="arm", columns="stage", values="measured_seconds", sort=False)
@@ -88,7 +87,7 @@ def draw(rows: pd.DataFrame, record: dict[str, Any], dataset: str, dpi: int) -> 
     axes.set_yticks(range(len(totals)), [ARMS[arm] for arm in totals.index], size=8)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=7.5, color="#c0c0c0")
-    axes.xaxis.label.set_size(8)
+    axes.xaxis.label.set_fontsize(8)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color("#c0c0c0")
     axes.set_axisbelow(True)
@@ -124,17 +123,12 @@ def plot_timing(timing: str | Path, png: str | Path, vector: str | Path, dataset
     timing : path
         From `umap_sweep.timing.table`.
     png, vector : path
-        The files to write; the ending of `vector` is its format.
+        Receive the figure; the ending of `vector` is its format, `pdf` or `svg`.
     dataset : str
         Named in the title.
     dpi : int
         Dots per inch of the PNG.
     """
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE | {"hatch.linewidth": 0.7})
+    with drawing(STYLE | {"hatch.linewidth": 0.7}):
         figure = draw(store.read(timing).to_pandas(), store.read_record(timing), dataset, dpi)
-        for path in (png, vector):
-            kind = Path(path).suffix[1:]
-            with store.appearing(path) as temporary:
-                figure.savefig(temporary, format=kind, dpi=dpi, metadata=METADATA[kind])
+        save(figure, (png, vector), dpi)

@@ -1,7 +1,7 @@
-"""What a job needs of a machine, memory and time, from the size of what it works on.
+"""The memory and time that a job needs, predicted from the size of what it works on.
 
-The weights in `resources.yaml` are fitted by `benchmarks/jobs.py` to what jobs of each rule took at their
-peak. A scheduler that knows them packs jobs densely and kills none.
+The weights in `resources.yaml` are fitted by `benchmarks/jobs.py` to the peak memory and the time of measured jobs of
+each rule. A scheduler that knows what jobs need runs many side by side and kills none.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from umap_sweep.stages.umap_learn import SMALL_DATA
 
 WEIGHTS = Path(__file__).with_name("resources.yaml")
 
-# NN-descent compares the candidates of so many rows at a time with each other, at most so many of each.
+# NN-descent compares candidates in blocks of BLOCK_ROWS rows, at most MOST_CANDIDATES of each row.
 BLOCK_ROWS, MOST_CANDIDATES = 16384, 60
 
-# Neighbours that the metrics look at, as far as the k-NN reaches: 150, and the row itself.
+# How many neighbours of each row the metrics look at, where the k-NN has as many: 150, and the row itself.
 RANKED = 151
 
-# How much is asked for, as a multiple of what is predicted. No job was seen to exceed its prediction by a quarter, but
-# for figures of many panels. Of time there is more room, because other machines are slower, and a job that runs out of
-# it has worked in vain.
+# How much is asked for, as a multiple of what is predicted. No job was seen to exceed its prediction by a quarter,
+# apart from figures of many panels. For time the margin is larger, because other machines are slower, and a job that
+# runs out of time has worked in vain.
 MEMORY_MARGIN = 1.25
 TIME_MARGIN = 6
 LEAST_MINUTES = 10
 
-# On a cluster a job's own process runs within two of Snakemake's, 180 MB each, and a scheduler counts all three.
+# On a cluster, two processes of Snakemake run beside a job's own, 180 MB each, and a scheduler counts all three.
 SNAKEMAKE_MB = 400
 
-# What a k-NN job takes at least where NN-descent is not compiled yet.
+# The least that a k-NN job takes where NN-descent is not compiled yet.
 COMPILER_MB = 800
 
 
@@ -47,11 +47,11 @@ class Size:
     neighbors : int
         k of the k-NN, or n_neighbors of a cell.
     edges : int
-        Of the fuzzy graph, each in both directions.
+        Of the fuzzy graph, each counted in both directions.
     points : int
-        Rows of all cells that the job reads.
+        Rows of all embeddings that the job reads, together.
     compared : int
-        Rows that the metrics compare with all others.
+        Rows that the metrics compare with all other rows.
     """
 
     rows: int = 0
@@ -62,7 +62,7 @@ class Size:
     compared: int = 0
 
     def terms(self) -> dict[str, float]:
-        """Return, by name, what a weight may stand before."""
+        """Return, by name, the quantities that weights are multiplied with."""
         return {
             "constant": 1,
             "rows": self.rows,
@@ -83,7 +83,8 @@ class Size:
 def _weights() -> dict[str, dict[str, dict[str, float]]]:
     import yaml
 
-    return yaml.safe_load(WEIGHTS.read_text(encoding="utf-8"))
+    weights: dict[str, dict[str, dict[str, float]]] = yaml.safe_load(WEIGHTS.read_text(encoding="utf-8"))
+    return weights
 
 
 def _sum(weights: Mapping[str, float], size: Size) -> float:
@@ -92,28 +93,31 @@ def _sum(weights: Mapping[str, float], size: Size) -> float:
 
 
 def memory(job: str, size: Size) -> float:
-    """Return the peak memory, in bytes, that is predicted of a job.
+    """Return the predicted peak memory of a job, in bytes.
 
     Parameters
     ----------
     job : str
-        Name of its script, which is that of its rule.
+        Name of its rule, which is that of its script too.
     size : Size
+        Of what it works on.
     """
     return _sum(_weights()[job]["memory"], size)
 
 
 def seconds(job: str, size: Size) -> float:
-    """Return the time that is predicted of a job, the start of its process included."""
+    """Return the predicted time of a job, in seconds, the start of its process included; parameters as in `memory`."""
     return _sum(_weights()[job]["seconds"], size)
 
 
 def asked_memory_mb(job: str, size: Size, attempt: int) -> int:
-    """Return the memory (MB) to ask a scheduler for; twice as much each time that a job is tried again."""
+    """Return the memory (MB) to ask a scheduler for; twice as much with each attempt, of which the first is 1."""
     own = max(math.ceil(MEMORY_MARGIN * memory(job, size) / 1e6), COMPILER_MB if job == "knn" else 0)
-    return (SNAKEMAKE_MB + own) * 2 ** (attempt - 1)
+    asked: int = (SNAKEMAKE_MB + own) * 2 ** (attempt - 1)
+    return asked
 
 
 def asked_minutes(job: str, size: Size, attempt: int) -> int:
-    """Return the time (minutes) to ask a scheduler for; twice as much each time that a job is tried again."""
-    return (LEAST_MINUTES + math.ceil(TIME_MARGIN * seconds(job, size) / 60)) * 2 ** (attempt - 1)
+    """Return the time (minutes) to ask a scheduler for; twice as much with each attempt, of which the first is 1."""
+    asked: int = (LEAST_MINUTES + math.ceil(TIME_MARGIN * seconds(job, size) / 60)) * 2 ** (attempt - 1)
+    return asked

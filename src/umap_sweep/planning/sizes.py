@@ -1,4 +1,4 @@
-"""How large the work of a job is, from the files that it reads."""
+"""The size of what a job works on, from the files that it reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from umap_sweep.cells.groups import Cells
 from umap_sweep.planning.resources import Size
 from umap_sweep.quality.measures import compared_rows
 
-# The inputs by which a job's size is told; where there are several files, by the first.
+# The inputs that tell a job's rows and dimensions: the first of these that it has, and of several files the first.
 SIZED_BY = ("data", "knn", "embedding", "embeddings", "sweep")
 
 
@@ -24,10 +24,10 @@ def job_size(
     neighbors: str,
     metrics: Mapping[str, Any],
 ) -> Size:
-    """Return what a job works on.
+    """Return the size of what a job works on.
 
-    A cluster that takes a rule's jobs as one array gives all of them what the first asks for, and which one that is, is
-    left to chance: so each asks for what the widest of the sweep takes.
+    A cluster that takes a rule's jobs as one array gives all of them what one of them asks for, and it is left to
+    chance which one. So each job asks for what the largest n_neighbors, or k, of the sweep takes.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def job_size(
     cells : Cells
         Of the sweep.
     neighbors : str
-        The column of the cells that tells how many neighbours the job looks at: `knn_k` or `n_neighbors`.
+        The column of the cells that tells how many neighbours of each row the job looks at: `knn_k` or `n_neighbors`.
     metrics : mapping
         The configuration's section `metrics`.
     """
@@ -54,7 +54,8 @@ def job_size(
         rows=rows,
         dimensions=dimensions,
         neighbors=widest.get(neighbors, 0),
-        # Of more neighbours (the row itself is one) more are mutual, so that there are fewer edges for each of them.
+        # As many edges as the widest graph can have: with more neighbours, more of them are mutual, so edges grow less
+        # than the number of neighbours, the row itself not counted.
         edges=sizes.get("edges", (0, 0))[0] * (widest.get("n_neighbors", 2) - 1) // (own.get("n_neighbors", 2) - 1),
         points=rows * len(files.get("embeddings", [""])),
         compared=compared_rows(rows, metrics["full_up_to"], metrics["sample"]),
@@ -69,12 +70,12 @@ def stored_size(path: str, changed: int) -> tuple[int, int]:
     ----------
     path : str
     changed : int
-        When the file was changed last: another time is another table.
+        When the file was changed last; after a change the table is read again, not taken from the cache.
 
     Returns
     -------
     rows, dimensions : int
-        No dimensions where the table is no data set; no rows where it cannot be read, of which the job itself speaks.
+        Dimensions are 0 where the table is no data set. Both are 0 where it cannot be read, which the job reports.
     """
     try:
         metadata = parquet.read_metadata(path)

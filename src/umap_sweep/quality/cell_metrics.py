@@ -1,4 +1,7 @@
-"""Measure the cells of one row of the grid: how well they keep near and far, and what they make of the labels."""
+"""Measure the cells of one row of the grid: how well each keeps the neighbours, distances and labels of the data.
+
+The measures themselves are in `umap_sweep.quality.measures`.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,13 +13,13 @@ from scipy.spatial import cKDTree
 
 from umap_sweep import store
 from umap_sweep.cells.keys import KEY_COLUMNS, column_of
-from umap_sweep.quality import labels, measures
+from umap_sweep.quality import labels, measures, tables
 from umap_sweep.quality.high_dimensional import rank_step
 
 NEIGHBORS = 15
 RECALLS = (15, 50, 150)
 
-# The numbers of one cell; null where one is not defined: no categories, too few rows.
+# The columns of one cell's metrics. Null where a metric is not defined: without categories, or with too few rows.
 NUMBERS = {
     "recall_15": pa.float64(),
     "recall_50": pa.float64(),
@@ -37,18 +40,29 @@ NUMBERS = {
 
 
 class Cell:
-    """An embedding among the data it was made from.
+    """The coordinates of a cell, and the exact neighbours in the data that they are compared with.
 
-    A row without coordinates is in no list of neighbours, of the data or of the embedding, and counts in no rank.
+    Rows without coordinates are left out of every list of neighbours, also of those in the data, and of every rank.
 
     Parameters
     ----------
     coordinates : ndarray of float32, shape (n, d)
         NaN for a disconnected row.
     sampled : ndarray of int, shape (m,)
-        The rows that are looked at more closely, ascending; all of them where there are few.
+        The rows whose exact neighbours and ranks are known, ascending; all rows where there are few.
     exact : ndarray of int, shape (m, up to 150)
-        Their nearest other rows in the data.
+        The rows of the data nearest to each of them, itself left out.
+
+    Attributes
+    ----------
+    placed : ndarray of bool, shape (n,)
+        Whether a row has coordinates.
+    row_of : ndarray of int, shape (placed rows,)
+        The row numbers of the points in `tree`.
+    place_of : ndarray of int, shape (n,)
+        The place of each row in `tree`; -1 for a row without coordinates.
+    tree : scipy.spatial.cKDTree
+        Of the placed rows.
     """
 
     def __init__(self, coordinates: np.ndarray, sampled: np.ndarray, exact: np.ndarray) -> None:
@@ -64,7 +78,7 @@ class Cell:
         self.exact = self._without_unplaced(exact[self.kept])
 
     def _without_unplaced(self, neighbors: np.ndarray) -> np.ndarray:
-        """Return lists of neighbours with those that have no place taken out, and -1 behind the others."""
+        """Take rows without coordinates out of lists of neighbours, and fill the ends of the lists with -1."""
         neighbors = np.where(self.placed[neighbors] & (neighbors >= 0), neighbors, -1)
         if (neighbors >= 0).all():
             return neighbors
@@ -72,26 +86,54 @@ class Cell:
         return np.take_along_axis(neighbors, order, axis=1)
 
     def nearest(self, rows: np.ndarray, k: int) -> np.ndarray:
-        """Return the row numbers of the k points nearest to given placed rows, fewer where there are fewer points."""
+        """Return the numbers of the k other rows nearest to each of some rows, all with coordinates.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (m,)
+        k : int
+
+        Returns
+        -------
+        ndarray of int32, shape (m, k)
+            Nearest first; narrower where there are fewer other points.
+        """
         k = min(k, len(self.row_of) - 1)
-        return self.row_of[measures.nearest(self.tree, self.coordinates[rows], self.place_of[rows], k)].astype(np.int32)
+        places = measures.nearest(self.tree, self.coordinates[rows], self.place_of[rows], k)
+        found: np.ndarray = self.row_of[places].astype(np.int32)
+        return found
 
     def without_unplaced(
         self, columns: Mapping[str, np.ndarray], of_rows: Sequence[str]
     ) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
-        """Leave out pairs or triplets in which a row has no place, and return the others and which they are."""
+        """Leave out pairs or triplets in which a row has no coordinates.
+
+        Parameters
+        ----------
+        columns : mapping of str to ndarray, shape (pairs or triplets,)
+        of_rows : sequence of str
+            Names of the columns that hold row numbers.
+
+        Returns
+        -------
+        columns : mapping of str to ndarray
+            What is left of each column.
+        kept : ndarray of bool, shape (pairs or triplets,)
+            Which ones are left.
+        """
         kept = np.logical_and.reduce([self.placed[columns[name]] for name in of_rows])
         if kept.all():
             return columns, kept
         return {name: values[kept] for name, values in columns.items()}, kept
 
     def neighbors(self) -> np.ndarray:
-        """Return the 15 nearest points of every row, -1 for those of a row without coordinates.
+        """Return the 15 nearest points of every row.
 
         Returns
         -------
         ndarray of int32, shape (n, 15)
-            Narrower where there are fewer points.
+            Row numbers, nearest first; -1 throughout for a row without coordinates. Narrower where there are fewer
+            other points.
         """
         if len(self.row_of) < 2:
             return np.full((len(self.placed), 1), -1, dtype=np.int32)
@@ -103,26 +145,26 @@ class Cell:
         return near
 
     def recall_of_points(self, neighbors: np.ndarray, stored: np.ndarray) -> np.ndarray:
-        """Return the share of each row's stored k nearest neighbours, k at most 15, among its k nearest here.
+        """Return for each row which share of its k nearest neighbours in the data is among its k nearest points.
 
         Parameters
         ----------
         neighbors : ndarray of int, shape (n, 15)
-            From `neighbors`.
+            The nearest points, from the method `neighbors`.
         stored : ndarray of int, shape (n, k + 1)
-            The first columns of the k-NN, which hold the row itself.
+            The first columns of the k-NN, the row itself included; k at most 15.
 
         Returns
         -------
         ndarray of float64, shape (n,)
-            NaN for a row without coordinates, or whose neighbours are all without.
+            NaN for a row that has no coordinates, or none of whose neighbours has any.
         """
         k = stored.shape[1] - 1
         high = self._without_unplaced(measures.others(stored, np.arange(len(stored)), k))
         return measures.overlap(high, neighbors[:, :k])
 
     def recalls(self) -> dict[str, float]:
-        """Return the mean recall of the sampled rows' exact neighbours at 15, 50 and 150, as far as rows reach."""
+        """Return `recall_15`, `recall_50` and `recall_150`, means over the sampled rows, as far as there are points."""
         near = self.nearest(self.sampled, max(RECALLS))
         return {
             f"recall_{k}": float(np.nanmean(measures.overlap(self.exact[:, :k], near[:, :k])))
@@ -136,8 +178,14 @@ class Cell:
         Parameters
         ----------
         neighbors : ndarray of int, shape (n, 15)
+            The nearest points, from the method `neighbors`.
         ranks : iterable of ndarray of uint16, shape (some rows, n)
-            From `umap_sweep.quality.high_dimensional`, together one row a sampled row.
+            The ranks that `umap_sweep.quality.high_dimensional` stores, in blocks of sampled rows.
+
+        Returns
+        -------
+        dict of str to float
+            Empty where there are 30 points or fewer.
         """
         points = len(self.row_of)
         if points <= 2 * NEIGHBORS:
@@ -152,14 +200,15 @@ class Cell:
         }
 
     def _ranks_in_data(self, neighbors: np.ndarray, ranks: Iterable[np.ndarray]) -> np.ndarray:
-        """Return the ranks in the data, among rows with a place, of the neighbours of sampled rows."""
-        step, found, start = rank_step(len(self.placed)), [], 0
+        """Return the ranks in the data, among rows with coordinates, of the nearest points of each sampled row."""
+        step, start = rank_step(len(self.placed)), 0
+        found = []
         for block in ranks:
             rows = self.all_sampled[start : start + len(block)]
             start += len(block)
             near = neighbors[rows]
             stored = np.take_along_axis(block, near, axis=1)
-            counted = stored * float(step) + (step - 1) / 2  # in the middle of what is stored as one
+            counted = stored * float(step) + (step - 1) / 2  # the mean of the ranks that are stored as this number
             if not self.placed.all():
                 for place in range(len(block)):
                     counted[place] -= np.searchsorted(np.sort(block[place, ~self.placed]), stored[place])
@@ -175,7 +224,7 @@ def measure(
     triplets: Mapping[str, np.ndarray],
     codes: np.ndarray | None,
 ) -> dict[str, float | int]:
-    """Return the numbers of one cell.
+    """Return the metrics of one cell.
 
     Parameters
     ----------
@@ -183,15 +232,16 @@ def measure(
     neighbors : ndarray of int, shape (n, 15)
         From `Cell.neighbors`.
     ranks : iterable of ndarray of uint16, shape (some rows, n)
+        As for `Cell.faithfulness`.
     pairs, triplets : mapping of str to ndarray
-        Columns that `umap_sweep.quality.high_dimensional` stores.
+        The columns of the tables that `umap_sweep.quality.high_dimensional` stores.
     codes : ndarray of int, shape (n,), or None
-        Label of each row, where labels are categories.
+        The category of each row's label, -1 for no label; None where labels are not categories.
 
     Returns
     -------
-    dict
-        Of `NUMBERS`, those that are defined.
+    dict of str to float or int
+        The metrics that are defined, by the names of `NUMBERS`.
     """
     numbers: dict[str, float | int] = {
         "disconnected": 1 - float(cell.placed.mean()),
@@ -219,7 +269,7 @@ def measure(
 
 
 def columns_of(path: str | Path) -> dict[str, np.ndarray]:
-    """Return all columns of a stored table of numbers."""
+    """Return all columns of a stored table of numbers, by name."""
     table = store.read(path)
     return {name: store.numbers(table.column(name)) for name in table.column_names}
 
@@ -237,32 +287,39 @@ def compute(
     label_kind: str,
     keys: Sequence[dict[str, Any]],
 ) -> None:
-    """Measure stored embeddings of one k-NN, n_neighbors and seed, one after the other.
+    """Measure the cells of one row of the grid, one after the other.
 
     Parameters
     ----------
     embeddings : sequence of path
+        The cells, which differ in their min_dist alone.
     knn : path
+        The k-NN that they are made from.
     sample, ranks, pairs, triplets : path
         From `umap_sweep.quality.high_dimensional`.
     points_out : path
-        Receives the recall of each point (float32), one row a data row, in their order, and a column a cell, which
-        `sweep.column_of` names.
+        Receives the recall of each point, float32: a row for each row of the data, in the data's order, and a column
+        for each cell, named by `umap_sweep.cells.keys.column_of`.
     neighbors_out : path
-        Receives, in columns that are named alike, lists of int32: the 15 nearest points of each row in the embedding,
-        -1 where it has no coordinates.
+        Receives, in columns with the same names, lists of int32: the 15 nearest points of each row in the embedding,
+        -1 where the row has no coordinates.
     metrics_out : path
-        Receives the key columns of the tidy table and the columns `NUMBERS`, one row a cell.
+        Receives one row for each cell: the columns `KEY_COLUMNS` and `NUMBERS`.
     label_kind : str
         The configuration's `plot.label_kind`.
     keys : sequence of mapping
-        Of the cells, which differ in their min_dist alone.
+        The key of each cell.
+
+    Raises
+    ------
+    InputError
+        Where a file is missing or damaged, or `label_kind` is `numeric` and the labels are text.
     """
     sampled = store.read(sample)
     rows, exact = store.numbers(sampled.column("row")), store.from_lists(sampled.column("neighbors"))
     width = min(NEIGHBORS, keys[0]["knn_k"] - 1)
     stored = store.matrix(store.read(knn, [f"index_{rank}" for rank in range(width + 1)]), "index_")
-    far = columns_of(pairs), columns_of(triplets)
+    pair_columns, triplet_columns = columns_of(pairs), columns_of(triplets)
     points, nearest, measured = {}, {}, []
     for path, key in zip(embeddings, keys, strict=True):
         table = store.read(path)
@@ -273,23 +330,19 @@ def compute(
             codes = labels.category_codes(given) if labels.are_categories(given, label_kind) else None
         neighbors = cell.neighbors()
         recall = cell.recall_of_points(neighbors, stored)
-        numbers = measure(cell, neighbors, store.read_binary_rows(ranks, "ranks", "<u2"), *far, codes)
+        rank_blocks = store.read_binary_rows(ranks, "ranks", "<u2")
+        numbers = measure(cell, neighbors, rank_blocks, pair_columns, triplet_columns, codes)
         if width == NEIGHBORS and np.isfinite(recall).any():
             numbers |= {"recall_15": float(np.nanmean(recall)), "recall_15_rows": int(np.isfinite(recall).sum())}
         measured.append(key | numbers)
         points[column_of(key)] = recall.astype(np.float32)
         nearest[column_of(key)] = store.lists(neighbors)
-    columns = KEY_COLUMNS | NUMBERS
-    outputs = {
-        points_out: pa.table(points),
-        neighbors_out: pa.table(nearest),
-        metrics_out: pa.table(
-            {name: pa.array([row.get(name) for row in measured], kind) for name, kind in columns.items()}
-        ),
-    }
-    files = {column_of(key): path for path, key in zip(embeddings, keys, strict=True)}
-    files |= {"knn": knn, "high_dimensional": sample}
-    inputs = {name: store.read_record(path)["fingerprint"] for name, path in files.items()}
+    cells = {column_of(key): path for path, key in zip(embeddings, keys, strict=True)}
+    inputs = tables.fingerprints(cells | {"knn": knn, "high_dimensional": sample})
     shared = {name: value for name, value in keys[0].items() if name != "min_dist"}
-    for out, result in outputs.items():
-        store.write(out, result, store.make_record("metrics", shared, store.fingerprint(result), inputs))
+    for out, table in (
+        (points_out, pa.table(points)),
+        (neighbors_out, pa.table(nearest)),
+        (metrics_out, tables.table_of(measured, KEY_COLUMNS | NUMBERS)),
+    ):
+        tables.write(out, table, "metrics", inputs, shared)

@@ -1,8 +1,8 @@
-"""Rank the data as it lies before any embedding, for the metrics of all cells: no cell enters it.
+"""Rank the distances in the data, once for the metrics of all cells.
 
-For all rows, or from a number of them on for a seeded sample, it stores the ranks of all other rows by distance and the
-exact nearest of them. Of pairs of rows, all or random ones, it stores the ranks of their
-distances, and of random triplets which side is nearer.
+For every row, or for a seeded sample where there are many, this stores how all other rows rank by their distance, and
+which are the nearest. For pairs of rows, all or random ones, it stores the ranks of their distances; for random
+triplets, which of two rows is nearer to the third.
 """
 
 import logging
@@ -11,39 +11,42 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from umap_sweep import store
-from umap_sweep.quality import measures
+from umap_sweep.quality import measures, tables
 from umap_sweep.stages.knn import FAST_METRICS, check_metric
 
 MOST_NEIGHBORS = 150
 TRIPLETS = 100_000
 PAIRS_OF_A_SAMPLED_ROW = 200
-PAIRED_METRICS = {"euclidean", "l2", "manhattan", "l1", "taxicab", "cosine"}  # that scikit-learn computes fast
-BLOCK_VALUES = 2**26  # distances that are held at one time
+# Metrics whose distances between pairs of rows scikit-learn computes fast.
+PAIRED_METRICS = {"euclidean", "l2", "manhattan", "l1", "taxicab", "cosine"}
+BLOCK_VALUES = 2**26  # distances that are held in memory at one time
 BLOCK_COLUMNS = 4096
 BLOCK_PAIRS = 16384
-BINS, MOST_IN_A_BIN = 65536, 64  # of a row's distances, to rank them without sorting
-RANK_ROWS = 16  # of the ranks that are read at one time
+BINS, MOST_IN_A_BIN = 65536, 64  # see `rank_by_bins`
+RANK_ROWS = 16  # rows of ranks that are read at one time
 
 
 def choose_rows(n_rows: int, full_up_to: int, sample: int, seed: int) -> np.ndarray:
-    """Return the rows that are looked at: all of them, or a random sample without replacement, ascending.
+    """Return the rows that are compared with all others: all rows, or a random sample without replacement.
 
     Parameters
     ----------
     n_rows : int
         Rows of the data.
     full_up_to : int
-        Up to so many, all are taken.
+        Up to this many rows, all are taken.
     sample : int
-        How many are taken of more.
+        How many are taken where there are more.
     seed : int
         Of the sample.
 
     Returns
     -------
-    ndarray of int32
+    ndarray of int32, shape (m,)
+        Row numbers, ascending.
     """
     count = measures.compared_rows(n_rows, full_up_to, sample)
     if count == n_rows:
@@ -61,9 +64,9 @@ def distances_from(
     features : ndarray of float32, shape (n, d)
     rows : ndarray of int, shape (m,)
     metric : str
-        umap-learn's name of the distance. Those that scikit-learn computes fast are scikit-learn's, the others
-        umap-learn's own.
+        umap-learn's name of the metric. scikit-learn computes those that it computes fast, umap-learn all others.
     metric_kwds : dict of str to float, optional
+        Keywords of the metric.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def distances_from(
         from sklearn.metrics import pairwise_distances
 
         distances, some = np.empty((len(rows), len(features)), dtype=np.float32), features[rows]
-        # By columns, because scikit-learn copies all that it is given as float64.
+        # In blocks, because scikit-learn makes a float64 copy of everything it is given.
         for start in range(0, len(features), BLOCK_COLUMNS):
             block = slice(start, start + BLOCK_COLUMNS)
             distances[:, block] = pairwise_distances(some, features[block], metric=FAST_METRICS[metric], **keywords)
@@ -84,34 +87,34 @@ def distances_from(
 
     function, values = named_distances[metric], tuple(keywords.values())
 
-    @numba.njit
-    def measure(left, right, out):
+    def measure(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
         for i in range(left.shape[0]):
             for j in range(right.shape[0]):
                 out[i, j] = function(left[i], right[j], *values)
 
     distances = np.empty((len(rows), len(features)), dtype=np.float32)
-    measure(features[rows], features, distances)
+    numba.njit(measure)(features[rows], features, distances)
     return distances
 
 
 def order_by_distance(distances: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return all rows in the order of their distance from some: each of these itself first, ties by row number.
+    """Return, for each of some rows, all rows in the order of their distance from it.
 
     Parameters
     ----------
     distances : ndarray of float32, shape (m, n)
-        From 0.
+        Not negative.
     rows : ndarray of int, shape (m,)
-        Row numbers of these.
+        The numbers of the rows that the distances are from.
 
     Returns
     -------
     ndarray of int64, shape (m, n)
+        Row numbers: the row itself first, ties by row number.
     """
-    # The bits of floats from 0 ascend as the floats do. With the row number behind them no two keys are equal, so that
-    # the order cannot depend on how a library sorts.
-    keys = np.abs(distances).view(np.uint32).astype(np.uint64)
+    # Read as integers, the bits of floats that are not negative have the order of the floats. With the row number
+    # behind them no two sort keys are equal, so that the order cannot depend on how a library sorts.
+    keys: NDArray[np.uint64] = np.abs(distances).view(np.uint32).astype(np.uint64)
     keys += np.uint64(1)
     keys[np.arange(len(rows)), rows] = 0
     keys <<= np.uint64(32)
@@ -122,32 +125,32 @@ def order_by_distance(distances: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def rank_step(n_rows: int) -> int:
-    """Return in which steps ranks are stored, so that 16 bits hold them: 1 up to 65,536 rows, n/65536 rounded up above.
+    """Return by how much ranks are divided before they are stored, so that 16 bits hold them: n / 65536, rounded up.
 
-    What they are used for, trustworthiness, changes by less than 1 in 100,000 through it.
+    Trustworthiness, which is computed from these ranks, changes by less than 1 in 100,000 through the rounding.
     """
     return -(-n_rows // 65536)
 
 
 def rank_rows(distances: np.ndarray, rows: np.ndarray, width: int, sorted_out: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Rank all rows by their distance from some.
+    """Rank all rows by their distance from each of some rows.
 
     Parameters
     ----------
     distances : ndarray of float32, shape (m, n)
     rows : ndarray of int, shape (m,)
-        Row numbers of these.
+        The numbers of the rows that the distances are from.
     width : int
-        How many of the nearest are wanted, less than n.
+        How many of the nearest rows are wanted, less than n.
     sorted_out : bool
-        Whether every rank is to be exact. Otherwise see `rank_by_bins`.
+        Whether all distances are sorted, so that every rank is exact. Otherwise `rank_by_bins` ranks them.
 
     Returns
     -------
     ranks : ndarray of uint16, shape (m, n)
-        0 for a row itself; divided by `rank_step`.
+        Divided by `rank_step` and rounded down; 0 for the row itself.
     nearest : ndarray of int32, shape (m, width)
-        Exact in any case; ties by row number.
+        Row numbers, exact in any case; ties by row number.
     """
     ranks = np.empty(distances.shape, dtype=np.uint16)
     nearest = np.empty((len(rows), width), dtype=np.int32)
@@ -165,26 +168,26 @@ def rank_rows(distances: np.ndarray, rows: np.ndarray, width: int, sorted_out: b
 
 
 def rank_by_bins(distances: np.ndarray, row: int, width: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Rank all rows by their distance from one in a sixth of the time that sorting takes.
+    """Rank all rows by their distance from one row, in a sixth of the time that sorting takes.
 
-    The range of the distances is cut into `BINS` equal parts, and those in one part share the mean of their ranks. The
-    nearest rows, at least `width` of them, are sorted, and have their exact ranks.
+    The range of the distances is cut into `BINS` equal bins, and the rows in one bin share the mean of their ranks.
+    Only the nearest rows, at least `width`, are sorted, and have their exact ranks.
 
     Parameters
     ----------
     distances : ndarray of float32, shape (n,)
     row : int
-        Row number of the one.
+        The number of the row that the distances are from.
     width : int
 
     Returns
     -------
     ranks : ndarray of int, shape (n,)
-    nearest : ndarray of int
+    nearest : ndarray of int, shape (at least `width` + 1,)
         Row numbers in the order of their distance, the row itself first; ties by row number.
     None
-        Where more than `MOST_IN_A_BIN` rows, or one in a thousand, fall into one part, as where many distances are
-        equal, or one is far greater than all others.
+        In place of both where one bin holds more than `MOST_IN_A_BIN` rows and more than one row in a thousand. This
+        happens where many distances are equal, or one is far greater than all others.
     """
     line = distances.copy()
     line[row] = line.min()
@@ -210,7 +213,20 @@ def distances_of_pairs(
     metric: str,
     metric_kwds: dict[str, float] | None = None,
 ) -> np.ndarray:
-    """Return the distances of pairs of rows, float32, shape (pairs,); for the rest see `distances_from`."""
+    """Return the distances of pairs of rows.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, d)
+    first, second : ndarray of int, shape (pairs,)
+        Row numbers.
+    metric, metric_kwds
+        As for `distances_from`.
+
+    Returns
+    -------
+    ndarray of float32, shape (pairs,)
+    """
     from sklearn.metrics import pairwise
 
     function: Any = FAST_METRICS.get(metric)
@@ -231,9 +247,10 @@ def distances_of_pairs(
 
 
 def choose_pairs(n_rows: int, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return all pairs of rows where all rows are looked at, else random ones, 200 for each row of the sample.
+    """Return all pairs of rows where no sample is taken, otherwise 200 random pairs for each row of the sample.
 
-    Random pairs of all rows, and not the pairs of a sample: these hang together, and estimate far worse.
+    The random pairs are of all rows. Pairs within the sample would have their few rows in common, and so depend on each
+    other and estimate far worse.
 
     Parameters
     ----------
@@ -245,7 +262,7 @@ def choose_pairs(n_rows: int, rows: np.ndarray, seed: int) -> tuple[np.ndarray, 
     Returns
     -------
     first, second : ndarray of int32, shape (pairs,)
-        All pairs in the order of SciPy's `pdist`.
+        Row numbers; all pairs are in the order of SciPy's `pdist`.
     """
     if len(rows) == n_rows:
         first, second = np.triu_indices(n_rows, 1)
@@ -271,10 +288,11 @@ def choose_triplets(n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.
     """
     draw = np.random.default_rng([seed, 2])
     row = draw.integers(0, n_rows, TRIPLETS)
-    # Steps from the row, so that neither is the row itself, and the second is not the first.
+    # Drawn as steps from the row, so that neither is the row itself, and the second is not the first.
     step, other_step = draw.integers(1, n_rows, TRIPLETS), draw.integers(1, n_rows - 1, TRIPLETS)
     other_step += other_step >= step
-    return tuple(rows.astype(np.int32) for rows in (row, (row + step) % n_rows, (row + other_step) % n_rows))
+    first, second = (row + step) % n_rows, (row + other_step) % n_rows
+    return row.astype(np.int32), first.astype(np.int32), second.astype(np.int32)
 
 
 def compute(
@@ -287,26 +305,35 @@ def compute(
     metric_kwds: dict[str, float],
     metrics: dict[str, Any],
 ) -> None:
-    """Rank a stored data set.
+    """Rank the distances of a stored data set.
 
     Parameters
     ----------
     data : path
+        The stored data set.
     sample_out : path
-        Receives `row` (int32) and, as lists, `neighbors` (int32, the nearest other rows, up to 150), one row a sampled
-        row.
+        Receives one row for each row from `choose_rows`: its number `row` (int32), and `neighbors`, a list (int32) of
+        the up to 150 nearest other rows.
     ranks_out : path
-        Receives `ranks`: for each sampled row, the ranks of all rows from `rank_rows`, as uint16 in one binary value.
+        Receives `ranks`, for the same rows: the ranks of all rows of the data from `rank_rows`, as uint16 in one binary
+        value.
     pairs_out : path
-        Receives `first`, `second` (int32), from `choose_pairs`, and `distance_rank` (float64), the average ranks of
-        their distances.
+        Receives the pairs from `choose_pairs` as `first` and `second` (int32), and `distance_rank` (float64): the
+        average ranks of their distances.
     triplets_out : path
-        Receives `row`, `near`, `far` (int32): random triplets, the nearer of the two others first, without those whose
-        distances are equal.
+        Receives the triplets from `choose_triplets` as `row`, `near` and `far` (int32), which are the nearer and the
+        farther row; without those whose two distances are equal.
     metric : str
+        umap-learn's name of the metric.
     metric_kwds : mapping
+        Keywords of the metric.
     metrics : mapping
-        The configuration's section: `full_up_to`, `sample`, `seed`.
+        The configuration's section `metrics`: `full_up_to`, `sample`, `seed`.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged, or the metric is not defined on the data.
     """
     from sklearn import config_context
     from threadpoolctl import threadpool_limits
@@ -323,7 +350,8 @@ def compute(
     of_pairs = np.empty(len(first), dtype=np.float32)
     done = 0
     block_rows = max(BLOCK_VALUES // n_rows, 1)
-    # How a matrix product is summed must not depend on the number of threads. Stored features are finite.
+    # One thread, because the order in which a matrix product is summed depends on their number. Stored features are
+    # finite, and need no check.
     with threadpool_limits(1), config_context(assume_finite=True):
         for start in range(0, len(rows), block_rows):
             block = slice(start, start + block_rows)
@@ -341,7 +369,7 @@ def compute(
     nearer_left = (to_left < to_right)[unequal]
     row, left, right = row[unequal], left[unequal], right[unequal]
     logging.getLogger("umap_sweep").info("ranked %d of %d rows under the metric %s", len(rows), n_rows, metric)
-    tables = {
+    results = {
         sample_out: pa.table({"row": rows, "neighbors": store.lists(neighbors)}),
         ranks_out: pa.table({"ranks": store.binary_rows(ranks)}),
         pairs_out: pa.table({"first": first, "second": second, "distance_rank": measures.average_ranks(of_pairs)}),
@@ -354,7 +382,6 @@ def compute(
         ),
     }
     key = {"metric": metric, "metric_kwds": metric_kwds, **metrics}
-    inputs = {"data": store.read_record(data)["fingerprint"]}
-    for out, table in tables.items():
-        record = store.make_record("high_dimensional", key, store.fingerprint(table), inputs)
-        store.write(out, table, record, group_rows=RANK_ROWS if out == ranks_out else None)
+    inputs = tables.fingerprints({"data": data})
+    for out, table in results.items():
+        tables.write(out, table, "high_dimensional", inputs, key, group_rows=RANK_ROWS if out == ranks_out else None)

@@ -1,4 +1,4 @@
-"""What labels are: categories or numbers."""
+"""Whether labels are categories or numbers, and what figures, atlas and metrics make of either."""
 
 from __future__ import annotations
 
@@ -49,19 +49,20 @@ def as_numbers(labels: pa.Array) -> np.ndarray:
 
 
 def scale_ends(values: np.ndarray) -> tuple[float, float]:
-    """Return the two ends of a scale of colours that outliers do not stretch.
+    """Return the two ends of a colour scale that outliers do not stretch.
 
-    An end is the extreme value, unless that lies farther from the 1st to 99th percentile than half their distance.
+    The ends are the least and the greatest value. Where one of them lies farther beyond the 1st or 99th percentile than
+    half the distance between these two, that percentile takes its place.
 
     Parameters
     ----------
     values : ndarray of float, shape (n,)
-        Those that are not finite do not count.
+        Values that are not finite do not count.
 
     Returns
     -------
     low, high : float
-        The first is less than the second; 0 and 1 where no value is finite.
+        `low` is less than `high`; 0 and 1 where no value is finite.
     """
     finite = values[np.isfinite(values)]
     if not len(finite):
@@ -81,14 +82,37 @@ def natural_order(category: Any) -> Any:
 
 
 def encode(labels: pa.Array) -> pa.DictionaryArray:
-    """Return labels as codes of their categories, with null and NaN as null."""
+    """Return labels dictionary-encoded, in PyArrow's order of the categories; NaN becomes null."""
     if pa.types.is_floating(labels.type):
         labels = pc.if_else(pc.is_nan(labels), None, labels)
     return labels.dictionary_encode()
 
 
+def natural_categories(labels: pa.Array) -> tuple[list[Any], np.ndarray]:
+    """Return the categories in natural order, and each label as the place of its category among them.
+
+    Parameters
+    ----------
+    labels : pyarrow.Array
+
+    Returns
+    -------
+    categories : list
+        By `natural_order`.
+    codes : ndarray of int64, shape (n,)
+        The number of categories where there is no label.
+    """
+    encoded = encode(labels)
+    categories = encoded.dictionary.to_pylist()
+    order = sorted(range(len(categories)), key=lambda place: natural_order(categories[place]))
+    place_of = np.full(len(categories) + 1, len(categories))
+    place_of[order] = np.arange(len(categories))
+    codes: np.ndarray = place_of[store.numbers(encoded.indices.fill_null(-1))]  # -1 is the last entry
+    return [categories[place] for place in order], codes
+
+
 def category_codes(labels: pa.Array) -> np.ndarray:
-    """Return each label as the place of its category among all of them in ascending order.
+    """Return each label as the place of its category among all categories in ascending order.
 
     Parameters
     ----------
@@ -104,4 +128,5 @@ def category_codes(labels: pa.Array) -> np.ndarray:
     place = np.empty(len(categories) + 1, dtype=np.int32)
     place[sorted(range(len(categories)), key=categories.__getitem__)] = np.arange(len(categories))
     place[-1] = -1
-    return place[store.numbers(encoded.indices.fill_null(-1))]
+    codes: np.ndarray = place[store.numbers(encoded.indices.fill_null(-1))]
+    return codes

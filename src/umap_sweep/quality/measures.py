@@ -1,8 +1,8 @@
 """Measures of an embedding: against the data it was made from, and against another embedding.
 
-All take plain arrays and leave aside what files and cells are. Neighbours never include the point itself, and a row
-number of -1 stands for a neighbour that is not there. Where a method has a name, its source stands with it; the tests
-hold every one against scikit-learn or SciPy, value by value.
+All functions take plain arrays and know nothing of files and cells. Neighbours never include the point itself, and a
+row number of -1 stands for a neighbour that is missing. Methods that have a name are given with their source; the tests
+compare each with scikit-learn or SciPy, value by value.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:  # What only draws shall not wait for SciPy.
+if TYPE_CHECKING:  # not at run time, so that figures, which need no SciPy, do not wait for its import
     from scipy.spatial import cKDTree
 
-# Columns of the metrics' table: what figures and atlas call them, and what each looks at.
+# Columns of the table of metrics: the title in figures and atlas, and what the metric is about.
 TITLES = {
     "recall_15": ("Recall at 15", "nearest neighbours kept"),
     "recall_50": ("Recall at 50", "nearest neighbours kept"),
@@ -34,18 +34,18 @@ TITLES = {
 
 
 def compared_rows(n_rows: int, full_up_to: int, sample: int) -> int:
-    """Return how many of `n_rows` rows are compared with all others, by two settings of the section `metrics`."""
+    """Return how many of `n_rows` rows are compared with all others, by two keys of the configuration's `metrics`."""
     return n_rows if n_rows <= full_up_to else min(n_rows, sample)
 
 
 def others(neighbors: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
-    """Take each point itself out of its list of neighbours, wherever it stands, and keep the `k` first of the rest.
+    """Take each point itself out of its list of neighbours, and keep the first `k` that are left.
 
     Parameters
     ----------
     neighbors : ndarray of int, shape (m, at least k + 1)
-        Row numbers, nearest first. A point is found at another place than the first where it has duplicates, and may
-        be missing where it has many.
+        Row numbers, nearest first. The point itself need not be the first where other points are equal to it, and may
+        be missing where there are many.
     rows : ndarray of int, shape (m,)
         The points' own row numbers.
     k : int
@@ -55,19 +55,19 @@ def others(neighbors: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
     ndarray of int32, shape (m, k)
     """
     kept = neighbors != rows[:, None]
-    kept[kept.all(axis=1), -1] = False  # where the point itself is missing, the farthest makes room
-    return neighbors[kept].reshape(len(neighbors), -1)[:, :k].astype(np.int32)
+    kept[kept.all(axis=1), -1] = False  # where the point itself is missing, the farthest is left out in its place
+    result: np.ndarray = neighbors[kept].reshape(len(neighbors), -1)[:, :k].astype(np.int32)
+    return result
 
 
 def nearest(tree: cKDTree, points: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
-    """Return the `k` nearest other points of each of `points` among those of a tree.
+    """Return the `k` points of a tree that are nearest to each of some of its points, the point itself left out.
 
     Parameters
     ----------
     tree : scipy.spatial.cKDTree
-        Of all points.
     points : ndarray of float, shape (m, d)
-        Some of them.
+        Some of the tree's points.
     rows : ndarray of int, shape (m,)
         Their places in the tree.
     k : int
@@ -79,32 +79,33 @@ def nearest(tree: cKDTree, points: np.ndarray, rows: np.ndarray, k: int) -> np.n
         Places in the tree, nearest first.
     """
     found = np.empty((len(points), k + 1), dtype=np.int32)
-    # One after the other as they lie in the tree, so that what a query reads is still in the processor's cache.
+    # In the order in which they lie in the tree, so that what a query reads is still in the processor's cache.
     order = np.argsort(np.argsort(tree.indices)[rows])
     found[order] = tree.query(points[order], k + 1)[1].reshape(len(points), k + 1)
     return others(found, rows, k)
 
 
 def overlap(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return for each point which share of its neighbours on the left is among those on the right.
+    """Return for each point which share of its neighbours in `left` is among its neighbours in `right`.
 
-    Its mean is the recall of neighbours, Q_NX of Lee and Verleysen (2009), Neurocomputing 72, where both sides have as
-    many.
+    Where both have the same number of neighbours, the mean over all points is the recall of neighbours, Q_NX of Lee and
+    Verleysen (2009), Neurocomputing 72.
 
     Parameters
     ----------
     left : ndarray of int, shape (m, k)
         Row numbers; -1 counts as no neighbour.
     right : ndarray of int, shape (m, l)
+        Row numbers; -1 counts as no neighbour.
 
     Returns
     -------
     ndarray of float64, shape (m,)
-        NaN where a point has no neighbour on one of the two sides.
+        NaN where a point has no neighbour in one of the two.
     """
     there = left >= 0
     found = np.zeros(len(left), dtype=np.int32)
-    # By ranks, because comparing two long columns is what a processor does fastest.
+    # Column by column, because a processor compares two long columns faster than many short rows.
     columns = np.ascontiguousarray(right.T)
     for rank in range(left.shape[1]):
         one = np.ascontiguousarray(left[:, rank])
@@ -113,7 +114,7 @@ def overlap(left: np.ndarray, right: np.ndarray) -> np.ndarray:
             among |= column == one
         found += among & there[:, rank]
     with np.errstate(invalid="ignore"):
-        share = found / there.sum(axis=1)
+        share: np.ndarray = found / there.sum(axis=1)
     share[(right < 0).all(axis=1)] = np.nan
     return share
 
@@ -121,25 +122,25 @@ def overlap(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def trustworthiness(ranks: np.ndarray, k: int, points: int) -> float:
     """Return the trustworthiness or the continuity of Venna and Kaski (2001), from ranks.
 
-    Trustworthiness takes the `k` neighbours of a point in the embedding and asks how far off they are in the data:
-    points that the embedding puts together wrongly. Continuity takes the `k` neighbours in the data and asks how far
-    off they are in the embedding: neighbours that it tears apart. `sklearn.manifold.trustworthiness` has the first, and
-    the second with data and embedding exchanged.
+    Trustworthiness takes the `k` neighbours of a point in the embedding and their ranks in the data: it falls with
+    points that the embedding wrongly puts together. Continuity takes the `k` neighbours of a point in the data and
+    their ranks in the embedding: it falls with neighbours that the embedding tears apart.
+    `sklearn.manifold.trustworthiness` computes the first, and the second where data and embedding are exchanged.
 
     Parameters
     ----------
     ranks : ndarray of float, shape (m, k)
-        For m of the points, the ranks of these neighbours in the other space; the nearest other point has rank 1.
+        For m of the points, the ranks of their neighbours; the nearest other point has rank 1.
     k : int
         Less than half of `points`.
     points : int
-        All points that ranks count, n.
+        The number n of points that are ranked.
 
     Returns
     -------
     float
-        1 - 2 / (m k (2n - 3k - 1)) Σ max(rank - k, 0): 1 where nothing is lost. With m = n it is the value itself, with
-        a random sample of the points an estimate without bias. NaN where m is 0.
+        1 - 2 / (m k (2n - 3k - 1)) Σ max(rank - k, 0): 1 where no neighbour is lost. Exact with m = n, an unbiased
+        estimate with a random sample of m points. NaN where m is 0.
     """
     if not len(ranks):
         return float("nan")
@@ -148,27 +149,28 @@ def trustworthiness(ranks: np.ndarray, k: int, points: int) -> float:
 
 
 def ranks_within(tree: cKDTree, points: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
-    """Return the ranks that given neighbours of some points have among all points of a tree.
+    """Return the ranks that given neighbours of some points of a tree have among all its points.
 
     Parameters
     ----------
     tree : scipy.spatial.cKDTree
-        Of all points.
     points : ndarray of float, shape (m, d)
+        Some of the tree's points.
     neighbors : ndarray of int, shape (m, k)
-        Places in the tree.
+        The places of their neighbours in the tree.
 
     Returns
     -------
     ndarray of int64, shape (m, k)
-        The number of other points that are as near or nearer.
+        How many other points are as near as the neighbour or nearer, itself included.
     """
     distances = np.linalg.norm(tree.data[neighbors] - points[:, None].astype(np.float64), axis=2)
-    # A little farther, so that rounding does not leave the neighbour itself out.
+    # Within a slightly greater distance, so that rounding does not leave the neighbour itself out.
     within = tree.query_ball_point(
         np.repeat(points, neighbors.shape[1], axis=0), distances.ravel() * (1 + 1e-12), return_length=True
     )
-    return within.reshape(neighbors.shape) - 1
+    ranks: np.ndarray = within.reshape(neighbors.shape) - 1  # the point itself is found too
+    return ranks
 
 
 def distances(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -182,22 +184,22 @@ def distances(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.n
 def triplet_accuracy(points: np.ndarray, row: np.ndarray, near: np.ndarray, far: np.ndarray) -> float:
     """Return the share of random triplets whose order of distances the embedding keeps (Wang and others, 2021).
 
-    Wang, Huang, Rudin and Shaposhnik: Understanding How Dimension Reduction Tools Work, JMLR 22. 0.5 is chance, 1 keeps
-    every order; most triplets lie far apart, so that this is a measure of global structure.
+    Wang, Huang, Rudin and Shaposhnik: Understanding How Dimension Reduction Tools Work, JMLR 22. 0.5 is chance, 1 is
+    every order kept. The points of most triplets lie far apart, so that this is a measure of global structure.
 
     Parameters
     ----------
     points : ndarray of float, shape (n, d)
     row, near, far : ndarray of int, shape (triplets,)
-        A point, and the nearer and the farther of two others in the data.
+        A point of each triplet, and of the two others the one that is nearer to it in the data and the farther one.
     """
     return float((distances(points, row, near) < distances(points, row, far)).mean())
 
 
 def average_ranks(values: np.ndarray) -> np.ndarray:
-    """Return the ranks of values, from 1; equal values share the mean of theirs.
+    """Return the ranks of values, from 1; equal values share the mean of their ranks.
 
-    As `scipy.stats.rankdata`, whose import takes longer than the sorting.
+    The same as `scipy.stats.rankdata`, whose import takes longer than the sorting.
 
     Parameters
     ----------
@@ -219,8 +221,13 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
 def spearman(left_ranks: np.ndarray, right_ranks: np.ndarray) -> float:
     """Return Spearman's rank correlation from average ranks, as `scipy.stats.spearmanr` does; NaN where all are equal.
 
-    Between the distances of pairs of points in the data and in the embedding it is a measure of global structure, the
+    The correlation of pairwise distances in the data with those in the embedding is a measure of global structure: the
     CPD of Kobak and Berens (2019), Nature Communications 10.
+
+    Parameters
+    ----------
+    left_ranks, right_ranks : ndarray of float64, shape (n,)
+        From `average_ranks`.
     """
     left, right = left_ranks - left_ranks.mean(), right_ranks - right_ranks.mean()
     scale = np.sqrt((left @ left) * (right @ right))
@@ -228,15 +235,15 @@ def spearman(left_ranks: np.ndarray, right_ranks: np.ndarray) -> float:
 
 
 def label_accuracy(codes: np.ndarray, neighbors: np.ndarray) -> float:
-    """Return how often the most frequent label among a point's neighbours is its own.
+    """Return the share of points whose label is the most frequent one among their neighbours.
 
-    As `sklearn.neighbors.KNeighborsClassifier` predicts points that are not their own neighbours (leave-one-out); of
-    labels equally frequent it takes the first.
+    This is the accuracy of `sklearn.neighbors.KNeighborsClassifier` where no point is its own neighbour
+    (leave-one-out); of equally frequent labels the first one wins.
 
     Parameters
     ----------
     codes : ndarray of int, shape (n,)
-        Label of each point, in the labels' order; -1 where it has none, which neither votes nor is judged.
+        The category of each point's label. Points with -1 have no label: they do not vote, and are not counted.
     neighbors : ndarray of int, shape (n, k)
         Row numbers, k at most 255; -1 counts as no neighbour.
 
@@ -262,19 +269,20 @@ def label_accuracy(codes: np.ndarray, neighbors: np.ndarray) -> float:
 def silhouette(points: np.ndarray, codes: np.ndarray) -> float:
     """Return the mean silhouette of Rousseeuw (1987), as `sklearn.metrics.silhouette_score` defines it.
 
-    How much nearer points are to those of their own label than to those of the nearest other label, from -1 to 1. It
-    rewards tight clumps with empty space between them, and so a small min_dist, whatever the data looks like.
+    It tells, from -1 to 1, how much nearer points are to the points of their own label than to those of the nearest
+    other label. It rewards tight clumps with empty space between them, and so a small min_dist, whatever the data.
 
     Parameters
     ----------
     points : ndarray of float, shape (m, d)
     codes : ndarray of int, shape (m,)
-        Label of each; -1 where it has none.
+        The category of each point's label; -1 where it has none.
 
     Returns
     -------
     float
-        A point alone with its label counts as 0. NaN with fewer than two labels, or none that two points share.
+        A point that is alone with its label counts as 0. NaN where there are fewer than two labels, or no two points
+        share one.
     """
     from scipy.spatial.distance import cdist
 
@@ -302,14 +310,14 @@ def disparity(left: np.ndarray, right: np.ndarray) -> float:
     Parameters
     ----------
     left, right : ndarray of float, shape (n, d)
-        NaN for a point without a place; only points with a place in both count.
+        NaN for a point without coordinates; only points that have them in both count.
 
     Returns
     -------
     float
-        What is left of the sum of squares, scaled to 1, after the best shift, rotation, reflection and scaling: 0 for
-        the same picture, near 1 for unrelated ones. It is about the arrangement of the whole. NaN for fewer than two
-        distinct points.
+        The sum of squared differences that the best shift, rotation, reflection and scaling leave, from 0 for the same
+        picture to 1 for unrelated ones. It is about the arrangement as a whole. NaN where one of the two has fewer than
+        two distinct points.
     """
     from scipy.spatial import procrustes
 
@@ -321,7 +329,18 @@ def disparity(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def middle_cell(keys: Iterable[tuple[int, float]]) -> tuple[int, float]:
-    """Return the cell in the middle of a grid, by n_neighbors and min_dist; of its cells, where it has a hole there."""
+    """Return n_neighbors and min_dist in the middle of a grid.
+
+    Parameters
+    ----------
+    keys : iterable of (int, float)
+        n_neighbors and min_dist of each cell.
+
+    Returns
+    -------
+    (int, float)
+        The middle of the two axes, the lower one of two; where the grid has no such cell, the middle one of `keys`.
+    """
     keys = sorted(keys)
     rows, columns = (sorted({key[axis] for key in keys}) for axis in (0, 1))
     middle = rows[(len(rows) - 1) // 2], columns[(len(columns) - 1) // 2]
@@ -329,25 +348,26 @@ def middle_cell(keys: Iterable[tuple[int, float]]) -> tuple[int, float]:
 
 
 def align(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
-    """Rotate and reflect an embedding so that it lies like another one of the same points (Schönemann, 1966).
+    """Rotate and reflect an embedding so that it lies as much as possible like another one of the same points.
 
-    Orthogonal Procrustes without scaling: which way up UMAP lays out its points means nothing, and hides what does.
-    Distances are not changed.
+    This is the orthogonal Procrustes problem of Schönemann (1966), without scaling: distances do not change. The
+    orientation of a UMAP embedding is arbitrary, and differences of orientation would hide those that matter.
 
     Parameters
     ----------
     points, onto : ndarray of float, shape (n, d)
-        NaN for a point without a place; only points with a place in both count.
+        NaN for a point without coordinates; only points that have them in both count.
 
     Returns
     -------
     ndarray of float64, shape (n, d)
-        Around the origin; as it was where no point has a place in both.
+        With the mean of the points that count at the origin; unchanged where no point counts.
     """
     both = np.isfinite(points).all(axis=1) & np.isfinite(onto).all(axis=1)
     if not both.any():
         return points.astype(np.float64)
     here, there = (side.astype(np.float64) - side[both].mean(axis=0, dtype=np.float64) for side in (points, onto))
-    # Summed by numpy alone: how BLAS sums depends on the number of threads.
+    # By einsum, because the order in which BLAS sums depends on the number of threads.
     left, _, right = np.linalg.svd(np.einsum("ni,nj->ij", here[both], there[both]))
-    return np.einsum("ni,ij->nj", here, left @ right)
+    turned: np.ndarray = np.einsum("ni,ij->nj", here, left @ right)
+    return turned

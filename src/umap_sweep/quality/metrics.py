@@ -1,6 +1,5 @@
-"""Join the numbers of all cells into one table, beside what each layout cost."""
+"""Join the metrics of all cells into one table, and add what each layout cost."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,28 +10,29 @@ import pyarrow.compute as pc
 from umap_sweep import store
 from umap_sweep.cells.keys import check_key
 from umap_sweep.errors import InputError
+from umap_sweep.quality import benchmark, tables
 
-# Measured while the layout ran, and so the only columns that another run does not repeat.
+# What Snakemake measures while the layout runs, by its own names, and the columns that hold it. These are the only
+# columns that another run does not repeat.
 MEASURED = {"s": "layout_seconds", "max_rss": "layout_memory_mb"}
 
 
-def cost(benchmark: str | Path) -> dict[str, float | None]:
-    """Return what Snakemake measured of a job.
+def cost(path: str | Path) -> dict[str, float | None]:
+    """Return what Snakemake measured of the job that computed a layout.
 
     Parameters
     ----------
-    benchmark : path
-        Written by Snakemake: a header and one row.
+    path : path
+        The benchmark of the job.
 
     Returns
     -------
-    dict
-        `layout_seconds`, wall time with the start of the process, and `layout_memory_mb`, the largest resident set in
-        MiB; None for what a job was too short, or the system too unlike Linux, to measure.
+    dict of str to float or None
+        `layout_seconds`: wall time, with the start of the process; `layout_memory_mb`: the largest resident set in MiB.
+        None where Snakemake could not measure it, because the job was too short or the system is not Linux.
     """
-    with Path(benchmark).open(newline="") as file:
-        row = next(csv.DictReader(file, delimiter="\t"))
-    values = {}
+    row = benchmark.read(path)
+    values: dict[str, float | None] = {}
     for name, column in MEASURED.items():
         try:
             values[column] = float(row[name])
@@ -48,18 +48,19 @@ def join(
     out: str | Path,
     csv_out: str | Path,
 ) -> None:
-    """Write the table: one row a cell, in the order of the cells.
+    """Write the table of metrics.
 
     Parameters
     ----------
     metrics : sequence of path
-        From `umap_sweep.quality.cell_metrics`, one for each cell; cells that differ in min_dist alone share theirs.
+        From `umap_sweep.quality.cell_metrics`, one for each cell; the cells of a row of the grid share one file.
     benchmarks : sequence of path
-        Of the jobs that made these cells' embeddings.
+        What Snakemake measured of the job of each cell's layout.
     keys : sequence of mapping
-        The key that each must carry.
+        The key of each cell.
     out : path
-        The fingerprint in its record is of what is not measured.
+        Receives one row for each cell, in the order of `keys`. The columns of `MEASURED` do not enter the fingerprint
+        in its record.
     csv_out : path
         Receives the same as CSV.
 
@@ -68,21 +69,19 @@ def join(
     InputError
         Where stored metrics are not of the cell that their path and the configuration say.
     """
-    tables = {path: store.read(path).replace_schema_metadata(None) for path in metrics}
-    inputs = {str(path): store.read_record(path)["fingerprint"] for path in tables}
+    stored = {path: store.read(path).replace_schema_metadata(None) for path in metrics}
     rows = []
     for path, key in zip(metrics, keys, strict=True):
         check_key(path, {name: value for name, value in key.items() if name != "min_dist"})
-        row = tables[path].filter(pc.field("min_dist") == key["min_dist"])
+        row = stored[path].filter(pc.field("min_dist") == key["min_dist"])
         if row.num_rows != 1:
             raise InputError(
                 f"{path} has {row.num_rows} rows of min_dist {key['min_dist']}, and not one. Delete it and run again."
             )
         rows.append(row)
     table = pa.concat_tables(rows)
-    record = store.make_record("metrics_table", {}, store.fingerprint(table), inputs)
     costs = [cost(path) for path in benchmarks]
     for column in MEASURED.values():
         table = table.append_column(column, pa.array([one[column] for one in costs], pa.float64()))
-    store.write(out, table, record)
-    store.write_csv(csv_out, table)
+    inputs = tables.by_path(list(stored))
+    tables.write(out, table, "metrics_table", inputs, csv_out=csv_out, measured=list(MEASURED.values()))

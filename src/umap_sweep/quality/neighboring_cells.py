@@ -1,4 +1,4 @@
-"""Measure how much an embedding changes from a cell of the grid to the next one."""
+"""Measure how much an embedding changes from one cell of the grid to the next."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from umap_sweep import store
-from umap_sweep.cells.keys import neighbors_of
-from umap_sweep.quality import measures
+from umap_sweep.quality import measures, tables
 
 COLUMNS = {
     "along": pa.string(),
@@ -28,18 +26,18 @@ AXES = ("n_neighbors", "min_dist")
 
 
 def next_cells(keys: Sequence[dict[str, Any]]) -> Iterator[tuple[str, int, int]]:
-    """Yield the pairs of cells that differ in one of the two axes alone, by no more than one step of the grid.
+    """Yield the pairs of cells that are one step of the grid apart, along one of its two axes.
 
     Parameters
     ----------
     keys : sequence of mapping
-        Of the cells.
+        The key of each cell.
 
     Yields
     ------
     along : {"n_neighbors", "min_dist"}
     first, second : int
-        Places in `keys`; the second has the larger value.
+        Places in `keys`; the second cell has the larger value on the axis.
     """
     for along in AXES:
         (other,) = (axis for axis in AXES if axis != along)
@@ -58,22 +56,25 @@ def compute(
     out: str | Path,
     csv_out: str | Path,
 ) -> None:
-    """Compare stored neighbouring cells.
+    """Compare stored cells with their neighbours in the grid.
 
     Parameters
     ----------
-    embeddings : sequence of path
-    neighbors : sequence of path
-        Of the same cells, from `umap_sweep.quality.cell_metrics`; cells that differ in min_dist alone share theirs.
-    keys : sequence of mapping
+    embeddings, neighbors, keys
+        The cells, as for `umap_sweep.quality.tables.read_cells`.
     out : path
-        Receives one row a pair of cells, the columns `COLUMNS`. `neighbor_overlap` is the mean share of a point's 15
-        nearest points that stay, `procrustes_disparity` that of `measures.disparity`.
+        Receives one row for each pair from `next_cells`, the columns `COLUMNS`. `neighbor_overlap` is the mean share of
+        a point's 15 nearest points that both cells have in common; `procrustes_disparity` is explained at
+        `umap_sweep.quality.measures.disparity`.
     csv_out : path
         Receives the same as CSV.
+
+    Raises
+    ------
+    InputError
+        Where a file is missing or damaged.
     """
-    coordinates = [store.matrix(store.read(path), "umap_") for path in embeddings]
-    near = [neighbors_of(path, key) for path, key in zip(neighbors, keys, strict=True)]
+    coordinates, near = tables.read_cells(embeddings, neighbors, keys)
     rows = []
     for along, first, second in next_cells(keys):
         shared = {name: keys[first][name] for name in ("n_neighbors", "min_dist", "knn_k", "knn_seed", "seed")}
@@ -86,7 +87,5 @@ def compute(
                 "procrustes_disparity": measures.disparity(coordinates[first], coordinates[second]),
             }
         )
-    table = pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in COLUMNS.items()})
-    inputs = {str(path): store.read_record(path)["fingerprint"] for path in embeddings}
-    store.write(out, table, store.make_record("neighboring_cells", {}, store.fingerprint(table), inputs))
-    store.write_csv(csv_out, table)
+    inputs = tables.by_path(embeddings)
+    tables.write(out, tables.table_of(rows, COLUMNS), "neighboring_cells", inputs, csv_out=csv_out)

@@ -1,4 +1,7 @@
-"""Measure how much one n_neighbors and min_dist changes with its seeds: between pairs of runs, and for each point."""
+"""Measure how much an embedding changes with the seeds alone: between two cells, and for each point.
+
+The cells compared have one n_neighbors and one min_dist, and differ in their k-NN seed, their UMAP seed, or both.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -8,9 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from umap_sweep import store
-from umap_sweep.cells.keys import neighbors_of
-from umap_sweep.quality import measures
+from umap_sweep.quality import measures, tables
 
 COLUMNS = {
     "n_neighbors": pa.int64(),
@@ -24,31 +25,33 @@ COLUMNS = {
     "neighbor_overlap": pa.float64(),
     "procrustes_disparity": pa.float64(),
 }
+# What the column `across` says, by whether the k-NN seeds and the UMAP seeds of two cells differ.
 ACROSS = {(False, True): "UMAP seed", (True, False): "k-NN seed", (True, True): "both seeds"}
 
 
 def compare(
     coordinates: Sequence[np.ndarray], neighbors: Sequence[np.ndarray], keys: Sequence[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], np.ndarray]:
-    """Compare every run with every other.
+    """Compare every cell with every other.
 
     Parameters
     ----------
     coordinates : sequence of ndarray of float32, shape (n, d)
-        One a run.
+        Of each cell.
     neighbors : sequence of ndarray of int, shape (n, 15)
-        The nearest points of each point in them.
+        The nearest points of each point, in each cell.
     keys : sequence of mapping
-        Alike but for `knn_seed` and `seed`.
+        The key of each cell; they differ in `knn_seed` and `seed` alone.
 
     Returns
     -------
     pairs : list of dict
-        By the names of `COLUMNS`.
+        One for each pair of cells, by the names of `COLUMNS`.
     instability : ndarray of float32, shape (n,)
-        1 minus the mean share of a point's nearest points that two runs have in common: 0 where they always stay, 1
-        where they never do. Over the pairs whose UMAP seeds differ, because the seed of an exact k-NN changes nothing;
-        over all pairs where there is one UMAP seed. NaN for a point that no two runs place.
+        For each point, 1 minus the mean share of its nearest points that two cells have in common: 0 where all of them
+        stay, 1 where none does. The mean is over the pairs whose UMAP seeds differ, because the seed of an exact k-NN
+        changes nothing; where all cells have one UMAP seed, over all pairs. NaN for a point that has coordinates in no
+        two cells of a pair.
     """
     pairs = []
     total, counted = np.zeros(len(coordinates[0])), np.zeros(len(coordinates[0]), dtype=np.int64)
@@ -80,28 +83,23 @@ def compute(
     points_out: str | Path,
     pairs_out: str | Path,
 ) -> None:
-    """Compare stored runs of one n_neighbors and min_dist.
+    """Compare the stored cells of one n_neighbors and min_dist.
 
     Parameters
     ----------
-    embeddings : sequence of path
-    neighbors : sequence of path
-        Of the same cells, from `umap_sweep.quality.cell_metrics`; cells that differ in min_dist alone share theirs.
-    keys : sequence of mapping
+    embeddings, neighbors, keys
+        The cells, as for `umap_sweep.quality.tables.read_cells`.
     points_out : path
-        Receives `instability` (float32), one row a data row, in their order.
+        Receives `instability` (float32): a row for each row of the data, in the data's order.
     pairs_out : path
-        Receives one row a pair of runs, the columns `COLUMNS`.
+        Receives one row for each pair of cells, the columns `COLUMNS`.
+
+    Raises
+    ------
+    InputError
+        Where a file is missing or damaged.
     """
-    pairs, instability = compare(
-        [store.matrix(store.read(path), "umap_") for path in embeddings],
-        [neighbors_of(path, key) for path, key in zip(neighbors, keys, strict=True)],
-        keys,
-    )
-    tables = {
-        points_out: pa.table({"instability": instability}),
-        pairs_out: pa.table({name: pa.array([pair[name] for pair in pairs], kind) for name, kind in COLUMNS.items()}),
-    }
-    inputs = {str(path): store.read_record(path)["fingerprint"] for path in embeddings}
-    for out, table in tables.items():
-        store.write(out, table, store.make_record("seed_pairs", {}, store.fingerprint(table), inputs))
+    pairs, instability = compare(*tables.read_cells(embeddings, neighbors, keys), keys)
+    inputs = tables.by_path(embeddings)
+    tables.write(points_out, pa.table({"instability": instability}), "seed_pairs", inputs)
+    tables.write(pairs_out, tables.table_of(pairs, COLUMNS), "seed_pairs", inputs)

@@ -1,4 +1,8 @@
-"""List the cells that no other cell beats, each with its reason in words."""
+"""List the cells that no other cell beats, each with its reason in words.
+
+Here a cell stands for all of its seeds: one n_neighbors and min_dist, with the mean of each criterion over the seeds.
+Seeds are not compared with one another, because to choose the best of several seeds is to choose noise.
+"""
 
 from pathlib import Path
 
@@ -7,29 +11,28 @@ import pandas as pd
 import pyarrow as pa
 
 from umap_sweep import store
+from umap_sweep.quality import tables
 
 CELL = ["n_neighbors", "min_dist", "knn_k"]
 
-# What is compared, and how a reason calls it. More is better.
+# The columns that cells are compared by, and their names in a reason. More is better.
 CRITERIA = {
     "recall_15": "neighbours kept",
     "triplet_accuracy": "triplets in order",
     "neighbor_overlap": "neighbours that stay under other seeds",
 }
-# To which values are compared: smaller differences are within what another seed changes.
+# Values are rounded to this many decimals before they are compared: another seed changes more than what is cut off.
 DECIMALS = 2
 
 
 def with_other_umap_seeds(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the pairs of runs whose UMAP seeds differ; all where there is one, so that only the k-NN's differ."""
+    """Return the rows of the table of stability whose UMAP seeds differ; all rows where there is one UMAP seed."""
     others = pairs[pairs["across"] != "k-NN seed"]
     return others if len(others) else pairs
 
 
 def criteria(metrics: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataFrame:
-    """Return what the cells are compared by: one row for each n_neighbors and min_dist, the mean over their seeds.
-
-    Seeds are not compared with one another: to choose the best of several is to choose noise.
+    """Return the criteria of each cell.
 
     Parameters
     ----------
@@ -41,7 +44,7 @@ def criteria(metrics: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataFr
     Returns
     -------
     pandas.DataFrame
-        Columns `CELL`, then those of `CRITERIA` that all of the cells have.
+        One row for each cell: the columns `CELL`, then those of `CRITERIA` that all cells have.
     """
     table = metrics.groupby(CELL, as_index=False)[["recall_15", "triplet_accuracy"]].mean()
     if stability is not None:
@@ -51,9 +54,10 @@ def criteria(metrics: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataFr
 
 
 def beats(values: np.ndarray) -> np.ndarray:
-    """Tell which cells beat which: are as good in everything, and better in something.
+    """Tell which cells beat which.
 
-    Those that none beats are the Pareto front.
+    A cell beats another where it is at least as good in everything, and better in something. The cells that no other
+    beats are the Pareto front.
 
     Parameters
     ----------
@@ -63,11 +67,12 @@ def beats(values: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of bool, shape (cells, cells)
-        Whether the cell of the row beats that of the column.
+        Whether the cell of the row beats the cell of the column.
     """
-    as_good = (values[:, None] >= values[None]).all(axis=2)
-    better = (values[:, None] > values[None]).any(axis=2)
-    return as_good & better
+    as_good = np.all(values[:, None] >= values[None], axis=2)
+    better = np.any(values[:, None] > values[None], axis=2)
+    result: np.ndarray = as_good & better
+    return result
 
 
 def reason(cell: pd.Series, best: pd.Series) -> str:
@@ -76,9 +81,9 @@ def reason(cell: pd.Series, best: pd.Series) -> str:
     Parameters
     ----------
     cell : pandas.Series
-        The criteria of a cell that no other beats, rounded.
+        The rounded criteria of a cell that no other beats.
     best : pandas.Series
-        The best value of each criterion.
+        The best rounded value of each criterion among all cells.
     """
     top = [f"{CRITERIA[name]} {cell[name]:.0%}" for name in best.index if cell[name] == best[name]]
     rest = [
@@ -92,15 +97,18 @@ def reason(cell: pd.Series, best: pd.Series) -> str:
 
 
 def shortlist(metrics: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the cells that no other beats.
+    """Return the short list: the cells that no other beats.
 
-    Parameters are those of `criteria`.
+    Parameters
+    ----------
+    metrics, stability
+        As for `criteria`.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `CELL`, the criteria, `beats` (how many other cells it is better than in all that differs) and `reason`,
-        by n_neighbors and min_dist. Empty where there is nothing to compare by: too few rows for any metric.
+        The columns `CELL`, the criteria, `beats` (how many other cells the cell beats) and `reason`, by n_neighbors and
+        min_dist. Empty where there is no criterion, because the data has too few rows for any metric.
     """
     table = criteria(metrics, stability)
     judged = [name for name in CRITERIA if name in table]
@@ -110,13 +118,28 @@ def shortlist(metrics: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataF
     wins = beats(values.to_numpy())
     table["beats"] = wins.sum(axis=1)
     table["reason"] = [reason(cell, values.max()) for _, cell in values.iterrows()]
-    return table[~wins.any(axis=0)].reset_index(drop=True)
+    beaten: np.ndarray = np.logical_or.reduce(wins, axis=0)
+    return table[~beaten].reset_index(drop=True)
 
 
 def compute(metrics: str | Path, stability: str | Path | None, out: str | Path, csv: str | Path) -> None:
-    """Make the list from stored tables, as Parquet and, for people, as CSV."""
+    """Store the short list.
+
+    Parameters
+    ----------
+    metrics : path
+        From `umap_sweep.quality.metrics`.
+    stability : path or None
+        From `umap_sweep.quality.stability`, where there are several seeds.
+    out, csv : path
+        Receive the list as Parquet and as CSV.
+
+    Raises
+    ------
+    InputError
+        Where a file is missing or damaged.
+    """
     table = shortlist(store.read(metrics).to_pandas(), None if stability is None else store.read(stability).to_pandas())
     arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
-    inputs = {str(path): store.read_record(path)["fingerprint"] for path in (metrics, stability) if path}
-    store.write(out, arrow, store.make_record("shortlist", {}, store.fingerprint(arrow), inputs))
-    store.write_csv(csv, arrow)
+    inputs = tables.by_path([path for path in (metrics, stability) if path])
+    tables.write(out, arrow, "shortlist", inputs, csv_out=csv)

@@ -1,4 +1,4 @@
-"""Join the pairs of runs of all n_neighbors and min_dist into one tidy table."""
+"""Join the comparisons of seeds, for every n_neighbors and min_dist, into one tidy table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,22 @@ from pathlib import Path
 import pyarrow as pa
 
 from umap_sweep import store
+from umap_sweep.quality import tables
 
 
 def join(pairs: Sequence[str | Path], out: str | Path, csv_out: str | Path) -> None:
-    """Write the tables of `umap_sweep.quality.seed_pairs` as one, in the order of the cells, as Parquet and as CSV."""
+    """Write the tables of pairs from `umap_sweep.quality.seed_pairs` as one, one after the other.
+
+    Parameters
+    ----------
+    pairs : sequence of path
+    out, csv_out : path
+        Receive the table as Parquet and as CSV.
+
+    Raises
+    ------
+    InputError
+        Where a file is missing or damaged.
+    """
     table = pa.concat_tables([store.read(path).replace_schema_metadata(None) for path in pairs])
-    inputs = {str(path): store.read_record(path)["fingerprint"] for path in pairs}
-    store.write(out, table, store.make_record("stability", {}, store.fingerprint(table), inputs))
-    store.write_csv(csv_out, table)
+    tables.write(out, table, "stability", tables.by_path(pairs), csv_out=csv_out)

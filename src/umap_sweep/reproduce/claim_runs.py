@@ -1,4 +1,8 @@
-"""Compute, in one process, every embedding that umap-learn's statements on reproducibility are judged by."""
+"""Compute, in one process, every embedding that the claims on the reproducibility of UMAP are judged by.
+
+The claims are in `umap_sweep.reproduce.judge_claims`; each compares two of the embeddings computed here, the arms. The
+tutorial is the one in umap-learn's documentation on precomputed k-NN.
+"""
 
 import hashlib
 import logging
@@ -20,38 +24,40 @@ from umap_sweep.errors import InputError
 from umap_sweep.stages import embedding, graph, initial_layout, knn
 from umap_sweep.stages.umap_learn import SMALL_DATA
 
-# The tutorial's: its seeds, its distance, and how much wider than n_neighbors its two k-NN are.
+# What the tutorial takes: its seeds, its metric, and by how much its two k-NN are wider than n_neighbors.
 SEED, OTHER_SEED, PLAIN_SEED = 10, 15, 12
 METRIC = "euclidean"
 WIDER, LESS_WIDE = 20, 10
 
-# Rows of the sample that stands for small data where the data is not small itself.
+# Rows of the sample that is taken of large data, for the claims on what umap-learn does with small data.
 SAMPLE_ROWS = 1500
 
-# Neighbours and distances of each row, nearest first, where they are known, and the embedding made of them.
+# Of an arm: the indices and distances of its k-NN, nearest first, or None where umap-learn does not return them; and
+# its coordinates.
 Result = tuple[tuple[np.ndarray, np.ndarray] | None, np.ndarray]
 
 
 def arms(data: str | Path, features: np.ndarray, n_neighbors: int) -> dict[str, Callable[[], Result]]:
-    """Return what there is to compute, by name, in the order of the first process.
+    """Return the arms by name, in the order in which the first process computes them.
 
-    The names stand under the pictures. Wherever it is not said otherwise, the k-NN has `n_neighbors` + 20 columns,
-    seed 10 and one job, is pruned by hand and handed to umap-learn with UMAP seed 10.
+    In the figure the names stand below the embeddings. Where a name does not say otherwise, the k-NN has
+    `n_neighbors` + 20 columns, is computed with seed 10 and one job, pruned to `n_neighbors` columns, and handed to
+    umap-learn with UMAP seed 10.
 
     Parameters
     ----------
     data : path
         The stored data set, for the pipeline's own stages.
     features : ndarray of float32, shape (n, d)
-        Its rows.
+        The features of the stored data set.
     n_neighbors : int
         UMAP's.
 
     Returns
     -------
     dict of str to callable
-        Each returns a k-NN, or None, and an embedding: float32, shape (n, 2), or (rows of `sample`, 2) where the name
-        begins with `sample`.
+        Each computes a `Result`. Its coordinates are float32 of shape (n, 2), or of shape (rows of the sample, 2) where
+        the name begins with `sample`.
 
     Raises
     ------
@@ -93,7 +99,13 @@ def arms(data: str | Path, features: np.ndarray, n_neighbors: int) -> dict[str, 
 
 
 def sample_places(n_rows: int) -> np.ndarray:
-    """Return which rows umap-learn can be shown small data with: all of few, or the same 1,500 of many, ascending."""
+    """Return the rows that are small data for umap-learn: all rows where there are few, else always the same 1,500.
+
+    Returns
+    -------
+    ndarray of int
+        Row numbers, ascending.
+    """
     if n_rows < SMALL_DATA:
         return np.arange(n_rows)
     return np.sort(np.random.RandomState(0).permutation(n_rows)[:SAMPLE_ROWS])
@@ -118,11 +130,11 @@ def umap_on_knn(
     k : int
         The k-NN's.
     columns : int, optional
-        How many of the k-NN's columns to hand over; without it, `n_neighbors`.
+        How many of the k-NN's columns to hand to umap-learn; `n_neighbors` by default.
     knn_seed, n_jobs : int
         Of the k-NN.
-    umap_seed : int, optional
-        UMAP's; without it, UMAP goes on with the RandomState that the k-NN has advanced.
+    umap_seed : int or None
+        Of UMAP; with None, UMAP continues with the RandomState that the k-NN has advanced.
     """
     random_state = np.random.RandomState(knn_seed)
     indices, distances, _ = knn.nearest_neighbors(features, k, METRIC, "auto", random_state, n_jobs)
@@ -133,7 +145,10 @@ def umap_on_knn(
 
 
 def umap_by_metric_name(features: np.ndarray, n_neighbors: int) -> Result:
-    """Compute the k-NN of few rows by scikit-learn's own metric of that name, and umap-learn's embedding on it."""
+    """Compute umap-learn's embedding on a k-NN from scikit-learn's metric, and not umap-learn's function of that name.
+
+    For small data alone, because all distances are held in memory.
+    """
     from sklearn.metrics import pairwise_distances
     from umap.umap_ import nearest_neighbors
 
@@ -143,13 +158,13 @@ def umap_by_metric_name(features: np.ndarray, n_neighbors: int) -> Result:
 
 
 def umap_on_reversed_rows(features: np.ndarray, n_neighbors: int, k: int) -> Result:
-    """Compute umap-learn's embedding of the rows in reverse order, and return it in the data's order."""
+    """Compute umap-learn's embedding of the rows in reverse order, and return the coordinates in the data's order."""
     _, coordinates = umap_on_knn(np.ascontiguousarray(features[::-1]), n_neighbors, k)
     return None, coordinates[::-1]
 
 
 def plain_umap(features: np.ndarray, n_neighbors: int) -> Result:
-    """Compute a plain seeded UMAP, which makes its own k-NN."""
+    """Compute umap-learn's seeded embedding, with the k-NN that it computes itself."""
     return None, umap_learn(features, n_neighbors, PLAIN_SEED, (None, None))
 
 
@@ -159,22 +174,23 @@ def umap_learn(
     random_state: int | np.random.RandomState,
     neighbors: tuple[np.ndarray | None, np.ndarray | None],
 ) -> np.ndarray:
-    """Return umap-learn's own embedding, with all its defaults: float32, shape (n, 2)."""
+    """Return umap-learn's embedding with all other parameters at their defaults: float32, shape (n, 2)."""
     from umap import UMAP
 
-    # Copies, because umap-learn writes into what it is given.
+    # Copies, because umap-learn writes into the arrays that it is given.
     handed = [part if part is None else np.array(part, order="C") for part in neighbors]
     with warnings.catch_warnings():
-        # It warns that such a model cannot place new rows, and that it ignores a k-NN with too few columns, which is
-        # what one of the arms is about.
+        # It warns that a model with such a k-NN cannot transform new rows, and that it ignores a k-NN with too few
+        # columns, which one of the arms is for.
         warnings.filterwarnings("ignore", "precomputed_knn")
-        # A seeded UMAP takes one job anyway, and warns where it is not told so.
+        # A seeded UMAP uses one job anyway, and warns where it is not told so.
         model = UMAP(n_neighbors=n_neighbors, random_state=random_state, n_jobs=1, precomputed_knn=(*handed, None))
-        return model.fit(features).embedding_
+        coordinates: np.ndarray = model.fit(features).embedding_
+        return coordinates
 
 
 def cell(data: str | Path, n_neighbors: int, threads: int = 1) -> Result:
-    """Run the pipeline's stages on the stored data, with as many threads in every library."""
+    """Compute a cell by the pipeline's stages on the stored data, with `threads` threads in every library."""
     from umap import UMAP
 
     umap = UMAP().get_params() | {"metric_kwds": {}}
@@ -183,7 +199,7 @@ def cell(data: str | Path, n_neighbors: int, threads: int = 1) -> Result:
         stored_knn, edges, vertices, start, out = (Path(folder) / f"{name}.parquet" for name in names)
         numba.set_num_threads(threads)
         knn.compute(data, stored_knn, n_neighbors + WIDER, METRIC, "auto", SEED, 1, {}, threads)
-        # The graph and the layout are to hold themselves to one thread, whatever they find.
+        # Graph and layout must use one thread by themselves, however many they are given.
         numba.set_num_threads(threads)
         graph.compute(stored_knn, edges, vertices, n_neighbors, umap)
         numba.set_num_threads(threads)
@@ -199,19 +215,20 @@ def as_table(name: str, rows: pa.Table, result: Result) -> pa.Table:
     Parameters
     ----------
     name : str
+        Of the arm.
     rows : pyarrow.Table
-        `id` and, where the data has one, `label` of the rows it is about.
+        `id` and, where the data has one, `label` of the rows that the arm embeds.
     result : tuple
-        The k-NN, or None, and the embedding.
+        A `Result`.
 
     Returns
     -------
     pyarrow.Table
-        `arm`, the columns of `rows`, `umap_1`, `umap_2` (float32), and `knn`: a digest of the row's neighbours and
-        distances as umap-learn takes them (int32, float32), null where there is no k-NN to see.
+        `arm`, the columns of `rows`, `umap_1`, `umap_2` (float32), and `knn`: a digest of the row's indices (as int32)
+        and distances (as float32) in the k-NN; null where the k-NN is not known.
     """
     neighbors, coordinates = result
-    digests = [None] * rows.num_rows
+    digests: list[str | None] = [None] * rows.num_rows
     if neighbors is not None:
         bits = [
             np.ascontiguousarray(part, dtype=kind) for part, kind in zip(neighbors, (np.int32, np.float32), strict=True)
@@ -238,7 +255,7 @@ def compute(data: str | Path, out: str | Path, n_neighbors: int, backwards: bool
     n_neighbors : int
         UMAP's.
     backwards : bool
-        Whether to begin with the last arm.
+        Whether to compute the arms in reverse order.
     """
     logger = logging.getLogger("umap_sweep")
     features = store.read_features(data)
@@ -248,7 +265,8 @@ def compute(data: str | Path, out: str | Path, n_neighbors: int, backwards: bool
     for name, run in reversed(todo) if backwards else todo:
         start = time.perf_counter()
         here = rows.take(sample_places(rows.num_rows)) if name.startswith("sample") else rows
-        with threadpool_limits(1):  # OpenBLAS's threads matter to umap-learn's last bits from some 10,000 rows on
+        # From some 10,000 rows on, the number of OpenBLAS's threads changes the last bits of umap-learn's embedding.
+        with threadpool_limits(1):
             tables.append(as_table(name, here, run()))
         logger.info("%s: %.1f s", name, time.perf_counter() - start)
     table = pa.concat_tables(tables).combine_chunks()

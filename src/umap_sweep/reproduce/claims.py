@@ -1,4 +1,4 @@
-"""Say which of umap-learn's statements on reproducibility hold on this machine, and fail where one does not."""
+"""Print which claims on the reproducibility of UMAP hold on this machine, and fail where one does not."""
 
 import logging
 from pathlib import Path
@@ -10,12 +10,12 @@ from umap_sweep.errors import InputError
 
 
 def report(rows: pd.DataFrame) -> list[str]:
-    """Return the table of claims for the terminal, one line a claim, at most 100 columns wide.
+    """Return the table of claims for the terminal: a line for each claim, at most 100 columns wide.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        From `umap_sweep.reproduce.judge_claims`.
+        The table of `umap_sweep.reproduce.judge_claims`.
     """
     lines = [f"{'':7}{'expected':11}{'observed':11}statement (who says it)"]
     for row in rows.itertuples():
@@ -37,15 +37,17 @@ def say(claims: str | Path, plot: str | Path, dataset: str) -> None:
 
     Parameters
     ----------
-    claims, plot : path
-        The stored table, and its picture to point to.
+    claims : path
+        The table of `umap_sweep.reproduce.judge_claims`.
+    plot : path
+        The figure of it, named in the last line.
     dataset : str
         Named in the heading.
 
     Raises
     ------
     InputError
-        See `check`.
+        As `check` does.
     """
     rows, key = store.read(claims).to_pandas(), store.read_record(claims)["key"]
     heading = f"Tried on {dataset}, {key['rows']:,} rows, with n_neighbors {key['n_neighbors']}:"

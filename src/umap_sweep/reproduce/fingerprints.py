@@ -26,7 +26,7 @@ def name_of(path: str | Path) -> str:
 
 
 def collect(paths: Sequence[str | Path]) -> dict[str, Any]:
-    """Return the environment and the fingerprint of each stage, by name.
+    """Return the environments, the code and the fingerprint of each stage, by name.
 
     The values are read and their fingerprints computed anew: what the files claim of themselves is not enough.
 
@@ -38,19 +38,25 @@ def collect(paths: Sequence[str | Path]) -> dict[str, Any]:
     Returns
     -------
     dict
-        `environments`: each distinct one once; `fingerprints`: name to fingerprint.
+        `environments`: each distinct one once; `code`: for each stage, the digests of the code that made its files;
+        `fingerprints`: name to fingerprint.
 
     Raises
     ------
     InputError
         Where a stage is missing or damaged.
     """
-    environments = []
+    environments: list[dict[str, str]] = []
+    code: dict[str, list[str]] = {}
     for path in paths:
-        environment = store.read_record(path)["environment"]
-        if environment not in environments:
-            environments.append(environment)
-    return {"environments": environments, "fingerprints": {name_of(path): store.fingerprint_of(path) for path in paths}}
+        record = store.read_record(path)
+        if record["environment"] not in environments:
+            environments.append(record["environment"])
+        digests = code.setdefault(name_of(path).partition("/")[0], [])
+        if record.get("code") not in (None, *digests):
+            digests.append(record["code"])
+    fingerprints = {name_of(path): store.fingerprint_of(path) for path in paths}
+    return {"environments": environments, "code": code, "fingerprints": fingerprints}
 
 
 def write(paths: Sequence[str | Path], out: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""Judge umap-learn's statements on reproducibility by what two processes computed."""
+"""Judge the claims on the reproducibility of UMAP by what two processes have computed."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,32 +11,34 @@ import pyarrow as pa
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
+from umap_sweep.quality import measures
 from umap_sweep.reproduce.claim_runs import LESS_WIDE, OTHER_SEED, SEED, WIDER
 from umap_sweep.stages.umap_learn import SMALL_DATA
 
 EQUAL, DIFFERENT = "equal", "different"
 
-# Begins what holds because umap-learn treats few rows in another way than the tutorial's 5,100.
+# The beginning of claims that hold because umap-learn treats few rows in another way than the tutorial's 5,100.
 BELOW = f"below {SMALL_DATA:,} rows: "
 
-# What one process computed, by the name of the arm: the columns of `umap_sweep.reproduce.claim_runs`.
+# What one process has computed: for each arm, by name, its part of the table of `umap_sweep.reproduce.claim_runs`.
 Arms = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement: that two arms are equal, or that they differ.
+    """A claim that two arms are equal, or that they differ.
 
     Attributes
     ----------
     source : str
-        Who says it: the tutorial, umap-learn by what it does and the tutorial leaves out, or umap-sweep.
+        Who claims it: `tutorial`; `umap-learn`, by what it does where the tutorial says nothing; or `umap-sweep`.
     expected : str
         `equal` or `different`.
     left, right : str
-        Names of arms. Where both are the same, all arms of one process are compared with those of the other.
+        The names of the two arms. Where both are the same, all arms of the first process are compared with all arms of
+        the second.
     claim : str
-        What is compared with what.
+        What is compared with what, in words.
     compared : str
         `embedding` or `knn`.
     """
@@ -50,10 +52,11 @@ class Claim:
 
 
 def claims(n_rows: int, n_neighbors: int, whole_numbers: bool) -> list[Claim]:
-    """Return the statements, and what to expect of data with so many rows.
+    """Return the claims, with what is expected for data with this number of rows.
 
-    From 4,096 rows on umap-learn searches neighbours by seeded NN-descent and prunes a wide k-NN. Below, its k-NN is
-    exact, so that no seed, width or number of threads enters it, and a wide one is used as wide as it is.
+    From 4,096 rows on, umap-learn searches neighbours by seeded NN-descent and prunes a k-NN that is wider than
+    n_neighbors. Below, its k-NN is exact, so that it does not depend on a seed, its width or the number of jobs, and
+    umap-learn uses all columns of a wide k-NN.
 
     Parameters
     ----------
@@ -61,7 +64,8 @@ def claims(n_rows: int, n_neighbors: int, whole_numbers: bool) -> list[Claim]:
     n_neighbors : int
         UMAP's.
     whole_numbers : bool
-        Whether all features are; of the last bits of their distances nothing is said.
+        Whether all features are whole numbers. Two ways to compute a distance can then agree in the last bits, and the
+        claim that they differ is left out.
     """
     wide, less = n_neighbors + WIDER, n_neighbors + LESS_WIDE
     large = n_rows >= SMALL_DATA
@@ -99,27 +103,27 @@ def claims(n_rows: int, n_neighbors: int, whole_numbers: bool) -> list[Claim]:
 
 
 def judge(claim: Claim, first: Arms, again: Arms) -> dict[str, Any]:
-    """Return one claim's row of the table.
+    """Return the row of the table for one claim.
 
     Parameters
     ----------
     claim : Claim
     first, again : mapping of str to pandas.DataFrame
-        The arms of the two processes.
+        The arms of the two processes, by name.
 
     Returns
     -------
     dict
-        The claim's own fields and `observed`, `holds`, the number of `rows`, how many of them are at another place
-        (`rows_moved`) and have other neighbours or distances (`rows_rewired`, None where umap-learn keeps its k-NN to
-        itself), and the Procrustes `disparity` of the two embeddings (Gower, 1975).
+        The fields of the claim; `observed` (`equal` or `different`); `holds`; `rows`, their number; `rows_moved`, how
+        many have other coordinates; `rows_rewired`, how many have other neighbours or distances, None where a k-NN is
+        not known; and `disparity`, from `umap_sweep.quality.measures.disparity`.
     """
     if claim.left == claim.right:
         left, right = pd.concat(list(first.values())), pd.concat([again[name] for name in first])
     else:
         left, right = first[claim.left], first[claim.right]
     places = [frame[["umap_1", "umap_2"]].to_numpy(np.float32) for frame in (left, right)]
-    # By their bits, so that NaN, the place of a disconnected row, equals NaN.
+    # Compared by their bits, so that NaN, the coordinates of a disconnected row, equals NaN.
     moved = (places[0].view(np.uint32) != places[1].view(np.uint32)).any(axis=1)
     known = left["knn"].notna().to_numpy() & right["knn"].notna().to_numpy()
     rewired = known & (left["knn"].to_numpy() != right["knn"].to_numpy())
@@ -131,19 +135,12 @@ def judge(claim: Claim, first: Arms, again: Arms) -> dict[str, Any]:
         "rows": len(left),
         "rows_moved": int(moved.sum()),
         "rows_rewired": int(rewired.sum()) if known.any() else None,
-        "disparity": _disparity(*places) if moved.any() else 0.0,
+        "disparity": measures.disparity(*places) if moved.any() else 0.0,
     }
 
 
-def _disparity(left: np.ndarray, right: np.ndarray) -> float:
-    from scipy.spatial import procrustes
-
-    placed = np.isfinite(left).all(axis=1) & np.isfinite(right).all(axis=1)
-    return float(procrustes(left[placed], right[placed])[2])
-
-
 def read_arms(path: str | Path) -> dict[str, pd.DataFrame]:
-    """Return what one process computed, by the name of the arm."""
+    """Return the arms that one process has computed, by name."""
     frame = store.read(path).to_pandas()
     return {name: arm.reset_index(drop=True) for name, arm in frame.groupby("arm", sort=False)}
 
@@ -154,9 +151,9 @@ def compute(first: str | Path, again: str | Path, out: str | Path, csv_out: str 
     Parameters
     ----------
     first, again : path
-        What the two processes stored.
+        What the two processes have stored.
     out : path
-        Receives one row a claim; see `judge`.
+        Receives one row for each claim; see `judge`.
     csv_out : path
         Receives the same as CSV.
 

@@ -17,7 +17,10 @@ from umap_sweep.reproduce.fingerprints import STAGES, name_of
 # Neighbours that two embeddings are compared by.
 NEIGHBORS = 15
 
-COLUMNS = ("against", "stage", "key", "expected", "observed", "equal", "difference", "environment")
+# The code of results that were made before their records held it.
+UNKNOWN = "unknown"
+
+COLUMNS = ("against", "stage", "key", "expected", "observed", "equal", "difference", "environment", "code")
 
 
 def compare(stored: str | Path, recomputed: str | Path) -> dict[str, Any]:
@@ -39,7 +42,7 @@ def compare(stored: str | Path, recomputed: str | Path) -> dict[str, Any]:
     try:
         old, before = store.read(stored), store.read_record(stored)
     except InputError as error:
-        return row | {"expected": "", "equal": False, "difference": str(error), "environment": ""}
+        return row | {"expected": "", "equal": False, "difference": str(error), "environment": "", "code": ""}
     row["expected"] = store.fingerprint_by_record(before, old)
     parts = []
     if before["key"] != after["key"]:
@@ -50,7 +53,16 @@ def compare(stored: str | Path, recomputed: str | Path) -> dict[str, Any]:
         "equal": not parts,
         "difference": "; ".join(parts),
         "environment": "" if not parts else _changes(before["environment"], after["environment"]),
+        "code": _other_code([before.get("code", UNKNOWN)], after.get("code", UNKNOWN)),
     }
+
+
+def _other_code(before: Sequence[str], today: str) -> str:
+    """Return in words that something was made by other code than today's; empty where it was not."""
+    if today in before:
+        return ""
+    known = [digest[:12] for digest in before if digest != UNKNOWN]
+    return f"made by other code than today's ({' or '.join(known) or 'it is not known which'}; today's is {today[:12]})"
 
 
 def difference(stage: str, old: pa.Table, new: pa.Table) -> str:
@@ -96,7 +108,8 @@ def _neighbor_pairs(table: pa.Table) -> np.ndarray:
 
 
 def _edge_pairs(table: pa.Table) -> np.ndarray:
-    return table.column("head").to_numpy().astype(np.int64) << 32 | table.column("tail").to_numpy()
+    head, tail = (store.numbers(table.column(name)).astype(np.int64) for name in ("head", "tail"))
+    return head << 32 | tail
 
 
 def _largest_gap(old: pa.Table, new: pa.Table, prefix: str) -> float:
@@ -163,6 +176,7 @@ def compare_with_committed(committed: dict[str, Any], recomputed: Mapping[str | 
         expected = committed["fingerprints"][name]
         found = environment.decisive(store.read_record(path)["environment"])
         changes = [_changes(environment.decisive(one), found) for one in committed["environments"]]
+        code = store.read_record(path).get("code", UNKNOWN)
         rows.append(
             {
                 "against": "fingerprints",
@@ -174,6 +188,7 @@ def compare_with_committed(committed: dict[str, Any], recomputed: Mapping[str | 
                 "difference": "" if expected == observed else "another fingerprint than the committed one",
                 # Where one of the committed environments is this one, nothing in it explains a difference.
                 "environment": "" if "" in changes else changes[0],
+                "code": _other_code(committed.get("code", {}).get(stage, [UNKNOWN]), code),
             }
         )
     return rows
@@ -203,6 +218,9 @@ def verdict(rows: Sequence[dict[str, Any]], strict: bool) -> tuple[bool, list[st
             continue
         if not differing:
             lines.append(f"{len(these)} results of all stages computed again: equal to {what}, bit for bit.")
+            older = [row for row in these if row["code"]]
+            if older:
+                lines.append(f"{len(older)} of {what} were {older[0]['code']}, with the same bits.")
             continue
         first = differing[0]
         same_stage = [row for row in differing if row["stage"] == first["stage"]]
@@ -212,6 +230,7 @@ def verdict(rows: Sequence[dict[str, Any]], strict: bool) -> tuple[bool, list[st
         lines.append(
             f"The first stage that differs from {what} is {first['stage']} ({first['key']}{others}): "
             f"{first['difference']}. What differs in the environment: {first['environment'] or 'nothing'}."
+            + (f" It was {first['code']}." if first["code"] else "")
             + (" Another environment is no failure unless verify.strict is true." if excused else "")
         )
     return holds, lines

@@ -1,4 +1,4 @@
-"""Write the sweep as an AnnData file for scanpy: every cell in `obsm`, its parameters and fingerprint in `uns`."""
+"""Write the sweep as an AnnData file for scanpy: the coordinates of every cell in `obsm`, their origin in `uns`."""
 
 import logging
 import shutil
@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from anndata.io import write_elem
-from umap_sweep.cells.keys import check_key
-from umap_sweep.sources import h5ad
-from umap_sweep import store
-from umap_sweep.errors import InputError
 
-# What tells cells apart; everything else in their keys is the same for all.
+from umap_sweep import store
+from umap_sweep.cells.keys import check_key
+from umap_sweep.errors import InputError
+from umap_sweep.sources import h5ad
+
+# The part of a key that tells cells apart; the rest is the same for all cells.
 CELL_COLUMNS = ("n_neighbors", "min_dist", "seed", "knn_k", "knn_seed")
 
 
 def obsm_names(keys: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what each cell is called in `obsm`.
+    """Return the name of each cell in `obsm`.
 
     Parameters
     ----------
@@ -31,8 +32,8 @@ def obsm_names(keys: Sequence[Mapping[str, Any]]) -> list[str]:
     Returns
     -------
     list of str
-        Such as `X_umap_n_neighbors=15_min_dist=0.1_seed=10`. The k-NN's seed is part of it where there are several and
-        it is not that of UMAP itself.
+        Such as `X_umap_n_neighbors=15_min_dist=0.1_seed=10`. The k-NN seed is part of the names where there are several
+        and they are not simply the UMAP seeds.
     """
     axes = ["n_neighbors", "min_dist", "seed"]
     if len({key["knn_seed"] for key in keys}) > 1 and any(key["knn_seed"] != key["seed"] for key in keys):
@@ -41,7 +42,7 @@ def obsm_names(keys: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def write_data(data: str | Path, out: str | Path) -> None:
-    """Write a stored data set as an AnnData file: X, the ids as obs names, and `label` in obs where there is one."""
+    """Write a stored data set as an AnnData file: X, ids and feature names, and `label` in obs where there is one."""
     rows = store.read_rows(data)
     obs = pd.DataFrame(index=[str(value) for value in rows["id"].to_pylist()])
     if "label" in rows.column_names:
@@ -53,13 +54,13 @@ def write_data(data: str | Path, out: str | Path) -> None:
 def export(
     data: str | Path,
     embeddings: Sequence[str | Path],
-    keys: Sequence[Mapping[str, Any]],
+    keys: Sequence[dict[str, Any]],
     out: str | Path,
     dataset: str,
     own: str | Path | None = None,
     id_name: str | None = None,
 ) -> None:
-    """Write every cell into one AnnData file, one after the other.
+    """Write all cells into one AnnData file.
 
     Parameters
     ----------
@@ -68,17 +69,18 @@ def export(
     embeddings : sequence of path
         From `umap_sweep.stages.embedding`.
     keys : sequence of mapping
-        The key that each of them must carry.
+        The key of each cell.
     out : path
-        Receives in `obsm` the coordinates of each cell, float32, under its name of `obsm_names`; NaN for a disconnected
-        row. In `uns["umap_sweep"]`: `cells`, a data frame with the parameters and the fingerprint of each by that
-        name; `parameters`, which all cells share; `dataset` and `data_fingerprint`.
+        Receives in `obsm` the coordinates of each cell (float32, NaN for a disconnected row), under the names from
+        `obsm_names`, and in `uns["umap_sweep"]`: `cells`, a data frame with the key and the fingerprint of each cell,
+        by the same names; `parameters`, the rest of the key, which all cells share; `dataset`; and `data_fingerprint`.
     dataset : str
         The data set's name.
     own : path, optional
-        The AnnData file that the data is from. It is copied as it is, and the cells are added.
+        The AnnData file that the data is from. It is copied, and the cells are added to the copy. Without it, a new
+        file is made from the stored data set.
     id_name : str, optional
-        The column of its obs that the ids are from.
+        The column of obs in `own` that the ids are from.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from typing import Any
 from umap_sweep.errors import InputError
 from umap_sweep.settings.schema import check, defaults, nearest, schema, source
 
-# Keywords that the metrics of umap-learn take and a configuration can hold, that is single numbers.
+# The keywords of umap-learn's metrics that a configuration can hold: those that are single numbers.
 METRIC_KEYWORDS = {"minkowski": {"p"}}
 
 # The files that a k-NN can be imported from.
@@ -25,19 +25,19 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
         As Snakemake has merged it.
     given : mapping, optional
         What the user gave, before it was merged over the defaults. A data set of the user's replaces a default of the
-        same name whole, and a table of cells replaces the default grid.
+        same name entirely, and a table of cells replaces the default grid.
 
     Returns
     -------
     dict
-        The same with every key present; seeds of the k-NN are a list.
+        The same with every key present, and with the k-NN's seeds as a list.
 
     Raises
     ------
     InputError
-        For the first wrong value: the key, the value, what is allowed.
+        For the first wrong value; the message names the key, the value and what is allowed.
     """
-    settings = _plain(config)
+    settings: dict[str, Any] = _plain(config)
     _replace_whole(settings, given or {})
     check(settings)
 
@@ -81,7 +81,7 @@ def check_source_exists(settings: Mapping[str, Any]) -> None:
 
 
 def _replace_whole(config: dict[str, Any], given: Mapping[str, Any]) -> None:
-    """Undo the merging of keys that exclude each other."""
+    """Drop the defaults that Snakemake has merged with what replaces them: a data set, or a table of cells."""
     for name, dataset in _mapping(given.get("datasets")).items():
         if "source" in _mapping(dataset):
             config["datasets"][name] = _plain(dataset)
@@ -107,7 +107,7 @@ def _check_metric_keywords(settings: Mapping[str, Any]) -> None:
 
 
 def _check_imported(knn: dict[str, Any]) -> None:
-    """Check what an imported k-NN takes, and fill in which of an AnnData file's."""
+    """Check the keys of an imported k-NN, and fill in the default of `neighbors_key` for an AnnData file."""
     imported = knn["method"] == "imported"
     if imported and "path" not in knn:
         raise InputError("knn.method is imported, but knn.path is missing; give the file that holds the k-NN.")
@@ -138,17 +138,17 @@ def _plain(value: Any) -> Any:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return a list as it is, and one value as a list of it."""
+    """Return a list as it is, and any other value as a list of one."""
     return value if isinstance(value, list) else [value]
 
 
 def copied(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration of every cell apart from its grid, for the user to copy.
+    """Return the part of the configuration that all cells share, without the grid, for the user to copy.
 
     Parameters
     ----------
     settings : mapping
-        From `complete`. Of the section `umap` only what differs from the defaults is taken.
+        From `complete`. Of its section `umap` only what differs from the defaults is taken.
     """
     usual = defaults(schema()["properties"]["umap"])
     umap = {name: value for name, value in settings["umap"].items() if value != usual[name]}

@@ -1,4 +1,4 @@
-"""The schema of the configuration, and in words what it allows: the one place of every key's default and bounds."""
+"""The schema of the configuration, which alone states every key's default and bounds, and what it allows in words."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ SCHEMA = Path(__file__).with_name("config.schema.yaml")
 @cache
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of the configuration."""
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    return loaded
 
 
 def _is_whole(_: Any, value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-# JSON Schema takes 5.0 for a whole number. As part of a path and of a key it would be another one than 5.
-_Validator = jsonschema.validators.extend(
+# JSON Schema allows 5.0 as a whole number. In a path and in a key it would differ from 5, so here it is none.
+_Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
     jsonschema.Draft202012Validator,
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole),
 )
 
 
 def check(settings: Mapping[str, Any]) -> None:
-    """Raise an `InputError` for the first value that the schema does not allow: the key, the value, what is allowed."""
+    """Raise an `InputError` for the first value that the schema does not allow, with its key and what is allowed."""
     for path, value in _leaves(settings):
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{_dotted(path)} is {value}; allowed is a finite number.")
@@ -46,7 +47,7 @@ def check(settings: Mapping[str, Any]) -> None:
 
 
 def is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
-    """Return whether one value is what a part of the schema allows; no NaN and nothing infinite is."""
+    """Return whether a part of the schema allows a value; NaN and infinite values are never allowed."""
     finite = not isinstance(value, float) or math.isfinite(value)
     return finite and jsonschema.Draft202012Validator(rule).is_valid(value)
 
@@ -57,7 +58,7 @@ def allowed(rule: Mapping[str, Any]) -> str:
     Parameters
     ----------
     rule : mapping
-        A JSON Schema of the kinds that `config.schema.yaml` uses.
+        A part of the JSON Schema in `config.schema.yaml`.
 
     Returns
     -------
@@ -77,9 +78,9 @@ def allowed(rule: Mapping[str, Any]) -> str:
 
 
 def described(rule: Mapping[str, Any]) -> str:
-    """Return a part of the schema's own description, or that of the definition it refers to."""
+    """Return the description of a part of the schema, or that of the definition that it refers to."""
     if "description" in rule or "$ref" not in rule:
-        return rule["description"]
+        return str(rule["description"])
     return described(schema()["$defs"][rule["$ref"].rpartition("/")[2]])
 
 
@@ -96,7 +97,7 @@ def _allowed_kind(kind: str, rule: Mapping[str, Any]) -> str:
     if kind == "array":
         return f"a list of different values, each {allowed(rule['items'])}"
     if kind == "string":
-        return rule.get("title", "text")
+        return str(rule.get("title", "text"))
     return {"object": "a mapping of keys to values", "null": "null", "boolean": "true or false"}[kind]
 
 
@@ -104,32 +105,41 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if error.validator == "oneOf":
         return _explain_source(error)
     path = _dotted(error.absolute_path)
+    rule, value, expected = _parts(error)
     if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        unknown = next(key for key in error.instance if key not in known)
+        known = list(rule["properties"])
+        unknown = next(key for key in value if key not in known)
         inside = f"{path} has" if path else "the configuration has"
         return f"{inside} an unknown key '{unknown}'; allowed are {', '.join(known)}{nearest(unknown, known)}."
     if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
+        missing = next(key for key in expected if key not in value)
         return f"{path + '.' if path else ''}{missing} is missing; add it."
     if error.validator == "propertyNames" or "propertyNames" in error.schema_path:
-        return f"{path} has the name '{error.instance}'; allowed are letters, digits, '_', '.' and '-'."
-    rule = error.schema
-    if error.validator == "anyOf" and isinstance(error.instance, list):
+        return f"{path} has the name '{value}'; allowed are letters, digits, '_', '.' and '-'."
+    if error.validator == "anyOf" and isinstance(value, list):
         rule = next(one for one in rule["anyOf"] if one.get("type") == "array")
-    sentence = f"{path} is {error.instance!r}; allowed is {allowed(rule)}"
-    if isinstance(error.instance, str) and "enum" in rule:
-        sentence += nearest(error.instance, rule["enum"])
-    if isinstance(error.instance, str) and _is_number(error.instance):
+    sentence = f"{path} is {value!r}; allowed is {allowed(rule)}"
+    if isinstance(value, str) and "enum" in rule:
+        sentence += nearest(value, rule["enum"])
+    if isinstance(value, str) and _is_number(value):
         sentence += ". YAML reads this as text: write it plainly, as in 0.001 or 1.0e-3"
     return sentence + "."
 
 
+def _parts(error: jsonschema.ValidationError) -> tuple[Any, Any, Any]:
+    """Return the part of the schema that an error is about, the value that breaks it, and what its keyword asks for.
+
+    jsonschema declares that they may be unset, but the errors of a validator have them all.
+    """
+    return error.schema, error.instance, error.validator_value
+
+
 def _explain_source(error: jsonschema.ValidationError) -> str:
-    """Explain a data set by the source it names, instead of by all sources that it is not."""
+    """Explain what is wrong with a data set as one of the source that it names, not as one of every source."""
     path = _dotted(error.absolute_path)
-    names = [one["$ref"].rpartition("/source_")[2] for one in error.validator_value]
-    source = error.instance.get("source") if isinstance(error.instance, dict) else None
+    _, value, expected = _parts(error)
+    names = [one["$ref"].rpartition("/source_")[2] for one in expected]
+    source = value.get("source") if isinstance(value, dict) else None
     if source not in names:
         closest = nearest(str(source), names)
         return f"{path}.source is {source!r}; allowed is one of {', '.join(names)}{closest}."
@@ -137,18 +147,19 @@ def _explain_source(error: jsonschema.ValidationError) -> str:
 
 
 def defaults(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults of the keys of one section of the schema, those that have one."""
-    # Copies, because a configuration is changed while it is completed.
+    """Return the default of each key of one section of the schema that has a default."""
+    # They are copied, because a configuration is changed while it is completed.
     return {name: deepcopy(rule["default"]) for name, rule in section["properties"].items() if "default" in rule}
 
 
 def source(name: str) -> dict[str, Any]:
     """Return the part of the schema that describes one `source` of data sets."""
-    return schema()["$defs"][f"source_{name}"]
+    rule: dict[str, Any] = schema()["$defs"][f"source_{name}"]
+    return rule
 
 
 def nearest(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    """Return the end of a message that names the known word nearest to a wrong one; empty where none is near."""
+    """Return the end of a message, with the known word that is nearest to a wrong one; empty where none is near."""
     close = difflib.get_close_matches(str(word), [str(one) for one in known], n=1)
     return f", nearest is '{close[0]}'" if close else ""
 

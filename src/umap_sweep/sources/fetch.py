@@ -1,6 +1,6 @@
 """Fetch a data set and store it as one checked table: `id`, `label` where there is one, and `features`.
 
-Every source ends in the same table; see `umap_sweep.reading`.
+Every source ends in the same table; see `umap_sweep.sources.data_table`.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import pyarrow.csv
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
-from umap_sweep.sources import reading
+from umap_sweep.sources import data_table, reading
 
 # Seconds without a byte after which a server counts as gone.
 TIMEOUT = 30
@@ -44,7 +44,7 @@ def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Pa
     path : str or Path or None
         The file of sources `file` and `anndata`; other sources have none.
     download : str or Path
-        Folder for raw downloads, kept: a file that is there already and right is not fetched again.
+        Folder that keeps the raw downloads: a file that is there already, and is right, is not fetched again.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Pa
     Raises
     ------
     InputError
-        Where the data cannot be had, or are not what the source says.
+        Where the data cannot be had, or is not what the source says.
     """
     given = {key: value for key, value in source.items() if key != "source"}
     match source["source"]:
@@ -68,9 +68,9 @@ def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Pa
             return openml_data(**given, download=download)
         case "url":
             path = download_file(given["url"], given["sha256"], download)
-        case "file" | "anndata":
-            if "sha256" in given:
-                check_sha256(path, given["sha256"], path)
+    assert path is not None  # the sources that are left, file and anndata, have one
+    if "sha256" in given and source["source"] != "url":
+        check_sha256(path, given["sha256"], path)
     if source["source"] == "anndata":
         from umap_sweep.sources import h5ad
 
@@ -90,6 +90,7 @@ def sklearn_data(name: str) -> tuple[pa.Table, list[str]]:
     table : pyarrow.Table
         The label is the class's name where classes have names, otherwise the target: int64 or float64.
     names : list of str
+        The features' names.
     """
     import sklearn.datasets
 
@@ -98,11 +99,11 @@ def sklearn_data(name: str) -> tuple[pa.Table, list[str]]:
     named = classes is not None and classes.dtype.kind == "U"
     names = [str(feature) for feature in data.feature_names]
     labels = classes[data.target] if named else data.target
-    return reading.matrix_table(data.data, name, names=names, labels=labels), names
+    return data_table.matrix_table(data.data, name, names=names, labels=labels), names
 
 
 def tutorial_blobs(seed: int = 42, rows: int = 1700, dimensions: int = 60) -> tuple[pa.Table, list[str]]:
-    """Return the synthetic data of umap-learn's tutorial "Precomputed k-nn": one uniform cloud, at three places.
+    """Return the synthetic data of umap-learn's tutorial "Precomputed k-nn": three copies of one uniform cloud.
 
     The tutorial draws from numpy's global generator without a seed; here the generator has one.
 
@@ -111,20 +112,21 @@ def tutorial_blobs(seed: int = 42, rows: int = 1700, dimensions: int = 60) -> tu
     seed : int
         Seed of `numpy.random.RandomState`.
     rows : int
-        Rows of each cloud.
+        Rows of each copy.
     dimensions : int
         Number of features.
 
     Returns
     -------
     table : pyarrow.Table
-        3 × `rows` rows; the label is 1, 2 or 3.
+        3 × `rows` rows; the label is 1, 2 or 3, by copy.
     names : list of str
+        The features' numbers from 0.
     """
     cloud = np.random.RandomState(seed).rand(rows, dimensions)
     matrix = np.concatenate((cloud + 20, cloud, cloud - 20))
-    names = reading.numbered(dimensions)
-    return reading.matrix_table(matrix, "tutorial_blobs", names=names, labels=np.repeat([1, 2, 3], rows)), names
+    names = data_table.numbered(dimensions)
+    return data_table.matrix_table(matrix, "tutorial_blobs", names=names, labels=np.repeat([1, 2, 3], rows)), names
 
 
 def openml_data(name: str, version: int, download: str | Path) -> tuple[pa.Table, list[str]]:
@@ -135,12 +137,14 @@ def openml_data(name: str, version: int, download: str | Path) -> tuple[pa.Table
     name : str
     version : int
     download : str or Path
-        Where scikit-learn keeps what it downloads.
+        Folder that scikit-learn keeps what it downloads in.
 
     Returns
     -------
     table : pyarrow.Table
+        See `umap_sweep.sources.data_table`.
     names : list of str
+        The features' names.
 
     Raises
     ------
@@ -163,8 +167,8 @@ def openml_data(name: str, version: int, download: str | Path) -> tuple[pa.Table
             "and use `source: file`."
         ) from error
     features, target = data["data"], data["target"]
-    del data  # It holds a second copy of every value.
-    return reading.frame_table(features, target, origin)
+    del data  # it holds a second copy of every value
+    return data_table.frame_table(features, target, origin)
 
 
 def download_file(url: str, sha256: str, download: str | Path) -> Path:
@@ -175,9 +179,14 @@ def download_file(url: str, sha256: str, download: str | Path) -> Path:
     url : str
         http or https. The last part of its path is the file's name.
     sha256 : str
-        Of the file. It is part of the name the file is kept under, so that files of one name do not collide.
+        Of the file. It is part of the name that the file is kept under, so that files of one name do not collide.
     download : str or Path
         Folder that the file is kept in. The file appears there whole and right, or not at all.
+
+    Returns
+    -------
+    Path
+        The file as it is kept.
 
     Raises
     ------
@@ -189,7 +198,7 @@ def download_file(url: str, sha256: str, download: str | Path) -> Path:
     import requests
 
     name = Path(unquote(urlsplit(url).path)).name
-    reading.suffix_of(name, url)  # Before a long download, not after it.
+    reading.suffix_of(name, url)  # refuses an unknown format before a long download, not after it
     transfer = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT, chunk_size=2**20)
 
     def transfer_and_check(url: str, part: str, retriever: Any) -> None:
@@ -214,10 +223,18 @@ def download_file(url: str, sha256: str, download: str | Path) -> Path:
 def check_sha256(path: str | Path, expected: str, origin: str | Path) -> None:
     """Check a file's SHA-256, reading it in pieces.
 
+    Parameters
+    ----------
+    path : str or Path
+    expected : str
+        64 hexadecimal digits.
+    origin : str or Path
+        What messages call the file.
+
     Raises
     ------
     InputError
-        Where the file is missing or has another one.
+        Where the file is missing or has another SHA-256.
     """
     reading.check_exists(path)
     with open(path, "rb") as opened:
@@ -230,11 +247,28 @@ def check_sha256(path: str | Path, expected: str, origin: str | Path) -> None:
 
 
 def compute(
-    dataset: str, source: Mapping[str, Any], path: str | Path | None, download: str | Path, out: str | Path
+    dataset: str, source: Mapping[str, Any], path: str | Path | None, download: str | Path | None, out: str | Path
 ) -> None:
-    """Fetch a data set and store it; see `fetch`."""
+    """Fetch a data set and store it.
+
+    Parameters
+    ----------
+    dataset : str
+        Its name in the configuration.
+    source, path
+        As for `fetch`.
+    download : str or Path or None
+        Folder for raw downloads, kept; beside `out` where it is not given.
+    out : str or Path
+        Receives the table; its record holds the number of rows and the names of the features.
+
+    Raises
+    ------
+    InputError
+        As for `fetch`.
+    """
     socket.setdefaulttimeout(TIMEOUT)  # scikit-learn's client of OpenML sets none
-    table, names = fetch(source, path, download)
+    table, names = fetch(source, path, download or Path(out).with_name("download"))
     record = store.make_record(
         "data",
         key={"dataset": dataset, "source": dict(source)},

@@ -1,7 +1,7 @@
 """AnnData files (.h5ad): the data set, the ids and the neighbours graph in one.
 
-Only what is asked for is read, and a matrix by blocks, so that the file may be larger than the memory and the matrix is
-held once. anndata and h5py take seconds to import, so only jobs that read such a file import this module.
+Only what is asked for is read, and a matrix is read in blocks, so that the file may be larger than the memory and the
+matrix is held once. anndata and h5py take seconds to import, so only jobs that read such a file import this module.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import scipy.sparse
 from anndata.io import read_elem, sparse_dataset
 
 from umap_sweep.errors import InputError
-from umap_sweep.sources import reading
+from umap_sweep.sources import data_table, reading
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Neighbors:
     Attributes
     ----------
     distances : scipy.sparse.csr_matrix, shape (n, n)
-        What is stored in a row are its neighbours, in any order; 0 is a distance like others.
+        The entries that are stored in a row are its neighbours, in any order; a stored 0 is a distance like any other.
     metric : str or None
-        What scanpy says that they were measured in.
+        The metric of the distances, where scanpy has recorded it.
     names : list of str
         The obs names.
     """
@@ -64,15 +64,16 @@ def read(
     Returns
     -------
     table : pyarrow.Table
-        As of `reading.read_file`. A sparse matrix becomes dense.
+        See `data_table.checked_table`. A sparse matrix becomes dense.
     names : list of str
-        The var names; of an obsm entry its columns' names, or its own name and a number from 1.
+        The var names. Of an obsm entry, its columns' names where it has them, otherwise its own name and a number from
+        1, such as `X_pca_1`.
 
     Raises
     ------
     InputError
-        Where the file is missing, damaged or of another format, lacks what is named, has no rows or features or
-        two of one name, an id is missing or occurs twice, or a feature is not numeric and finite in float32.
+        Where the file is missing, damaged or of another format, lacks what is named, has no rows or features, or two
+        of one name; where an id is missing or occurs twice; and where a feature is not numeric and finite in float32.
     """
     with _opened(path) as file:
         if id_name is not None and id_name == label_name:
@@ -87,14 +88,14 @@ def read(
             matrix, names = _frame_values(_read(element), what)
         else:
             matrix = _dense(element, what) if isinstance(element, h5py.Dataset) else _from_sparse(element, what)
-            columns = matrix.shape[1]
-            names = _var_names(file["var"], path) if obsm is None else [f"{obsm}_{i + 1}" for i in range(columns)]
+            width = matrix.shape[1]
+            names = _var_names(file["var"], path) if obsm is None else [f"{obsm}_{i + 1}" for i in range(width)]
         if matrix.shape != (len(obs), len(names)):
             raise InputError(
                 f"{what} has the shape {matrix.shape}, and the file names {len(obs)} rows and {len(names)} columns. "
                 "Write it again with anndata."
             )
-    return reading.matrix_table(matrix, what, names, ids, labels), names
+    return data_table.matrix_table(matrix, what, names, ids, labels), names
 
 
 def read_ids(path: str | Path, id_name: str | None = None) -> pa.Array:
@@ -110,7 +111,7 @@ def read_neighbors(path: str | Path, key: str = "neighbors") -> Neighbors:
     ----------
     path : str or Path
     key : str
-        Its entry in uns, scanpy's `key_added`, which names the distances in obsp.
+        The graph's entry in uns, scanpy's `key_added`; it names the matrix of distances in obsp.
 
     Raises
     ------
@@ -122,11 +123,11 @@ def read_neighbors(path: str | Path, key: str = "neighbors") -> Neighbors:
         if key not in uns:
             known = [name for name, entry in uns.items() if isinstance(entry, h5py.Group) and "distances_key" in entry]
             raise InputError(
-                f"{reading.unknown(path, 'entry of uns', 'knn.neighbors_key', key, known)} "
+                f"{data_table.unknown(path, 'entry of uns', 'knn.neighbors_key', key, known)} "
                 "Make it with scanpy's pp.neighbors."
             )
         entry = uns[key]
-        # Without a name scanpy takes this one.
+        # Where the entry does not name the distances, scanpy uses this name.
         place = _read(entry["distances_key"]) if "distances_key" in entry else "distances"
         if place not in obsp:
             raise InputError(
@@ -136,7 +137,7 @@ def read_neighbors(path: str | Path, key: str = "neighbors") -> Neighbors:
             raise InputError(f"obsp[{place!r}] of {path} is not sparse. Run scanpy's pp.neighbors with knn=True.")
         metric = _read(entry["params"]["metric"]) if "metric" in entry.get("params", {}) else None
         distances = _read(obsp[place])
-        distances.check_format(full_check=True)  # Damaged indices would crash what uses them.
+        distances.check_format(full_check=True)  # damaged indices would crash what uses them
         return Neighbors(
             distances.tocsr(), metric if isinstance(metric, str) else None, _read(file["obs"]).index.tolist()
         )
@@ -174,12 +175,12 @@ def _chosen(
         if name is not None:
             known = file.get(group, {})
             if name not in known:
-                raise reading.unknown(path, "layer" if key == "layer" else "obsm entry", key, name, list(known))
+                raise data_table.unknown(path, "layer" if key == "layer" else "obsm entry", key, name, list(known))
             element, what = known[name], f"{group}[{name!r}] of {path}"
             break
     else:
         if "X" not in file:
-            obsm_names = reading.listed(file.get("obsm", {})) or "none"
+            obsm_names = data_table.listed(file.get("obsm", {})) or "none"
             raise InputError(f"{path} has no X. Name a `layer`, or one of its obsm entries ({obsm_names}) as `obsm`.")
         element, what = file["X"], f"X of {path}"
     kind = element.attrs.get("encoding-type", "array")
@@ -189,10 +190,10 @@ def _chosen(
 
 
 def _dense(dataset: h5py.Dataset, what: str) -> np.ndarray:
-    reading.check_matrix(dataset.shape, dataset.dtype, what)
+    data_table.check_matrix(dataset.shape, dataset.dtype, what)
     matrix = np.empty(dataset.shape, dtype=np.float32)
-    rows = reading.block_rows(matrix.shape[1])
-    with np.errstate(over="ignore", invalid="ignore"):  # What becomes infinite is found by the check.
+    rows = data_table.block_rows(matrix.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is refused later
         for start in range(0, len(matrix), rows):
             matrix[start : start + rows] = dataset[start : start + rows]
     return matrix
@@ -200,29 +201,29 @@ def _dense(dataset: h5py.Dataset, what: str) -> np.ndarray:
 
 def _from_sparse(group: h5py.Group, what: str) -> np.ndarray:
     stored = sparse_dataset(group)
-    reading.check_matrix(stored.shape, stored.dtype, what)
-    rows, columns = stored.shape
+    data_table.check_matrix(stored.shape, stored.dtype, what)
+    n_rows, n_columns = stored.shape
     logging.getLogger("umap_sweep").info(
         "%s is sparse (%s), %.1f %% of its values are stored; dense, as it is used, it takes %.3g GiB.",
-        *(what, stored.format, 100 * group["data"].size / (rows * columns), 4 * rows * columns / 2**30),
+        *(what, stored.format, 100 * group["data"].size / (n_rows * n_columns), 4 * n_rows * n_columns / 2**30),
     )
     matrix = np.empty(stored.shape, dtype=np.float32)
     by_rows = stored.format == "csr"
-    step = reading.block_rows(columns if by_rows else rows)
+    step = data_table.block_rows(n_columns if by_rows else n_rows)
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, rows if by_rows else columns, step):
+        for start in range(0, n_rows if by_rows else n_columns, step):
             part = np.s_[start : start + step] if by_rows else np.s_[:, start : start + step]
             block = stored[part]
-            block.check_format(full_check=True)  # Damaged indices would be written to wherever they point.
+            block.check_format(full_check=True)  # damaged indices would make toarray write outside of the block
             matrix[part] = block.toarray()
     return matrix
 
 
 def _frame_values(frame: pd.DataFrame, what: str) -> tuple[np.ndarray, list[str]]:
-    numeric = frame.select_dtypes(["bool", "integer", "floating"]).columns
+    numeric = frame.select_dtypes([np.bool, np.integer, np.floating]).columns
     if wrong := [name for name in frame.columns if name not in numeric]:
-        raise InputError(f"{what} has columns that are not numeric: {reading.listed(wrong)}. Drop or encode them.")
-    reading.check_matrix(frame.shape, np.dtype(np.float32), what)
+        raise InputError(f"{what} has columns that are not numeric: {data_table.listed(wrong)}. Drop or encode them.")
+    data_table.check_matrix(frame.shape, np.dtype(np.float32), what)
     with np.errstate(over="ignore", invalid="ignore"):
         return frame.to_numpy(dtype=np.float32, na_value=np.nan), [str(name) for name in frame.columns]
 
@@ -231,7 +232,7 @@ def _var_names(var: h5py.Group, path: str | Path) -> list[str]:
     names = [str(name) for name in _read(var[var.attrs["_index"]])]
     if repeated := _repeated(names):
         raise InputError(
-            f"{path} has more than one variable of the name {reading.listed(repeated)}. "
+            f"{path} has more than one variable of the name {data_table.listed(repeated)}. "
             "Call adata.var_names_make_unique() and write it again."
         )
     return names
@@ -243,7 +244,7 @@ def _ids(obs: pd.DataFrame, id_name: str | None, path: str | Path) -> pa.Array:
     names = [str(name) for name in obs.index]
     if repeated := _repeated(names):
         raise InputError(
-            f"The obs names of {path} are not unique: {reading.listed(repeated)} occur more than once. "
+            f"The obs names of {path} are not unique: {data_table.listed(repeated)} occur more than once. "
             "Call adata.obs_names_make_unique() and write it again, or name a column of obs as `id`."
         )
     return pa.array(names, pa.string())
@@ -255,15 +256,15 @@ def _repeated(names: Sequence[str]) -> list[str]:
 
 def _column(obs: pd.DataFrame, key: str, name: str, path: str | Path) -> pd.Series:
     if name not in obs.columns:
-        raise reading.unknown(path, "column of obs", key, name, list(obs.columns))
+        raise data_table.unknown(path, "column of obs", key, name, list(obs.columns))
     return obs[name]
 
 
 def _labels(column: pd.Series) -> pa.Array:
     values = _values(column)
-    # Numbers that are categories are names, as those of clusters.
+    # Numbers that are categories, such as those of clusters, are names.
     return values.dictionary_decode().cast(pa.string()) if pa.types.is_dictionary(values.type) else values
 
 
 def _values(column: pd.Series) -> pa.Array:
-    return reading.frame_columns(column.to_frame()).column(0).combine_chunks()
+    return data_table.frame_columns(column.to_frame()).column(0).combine_chunks()

@@ -15,9 +15,9 @@ import scipy.sparse
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
-from umap_sweep.sources import reading
+from umap_sweep.sources import data_table, reading
 
-# Other names, in scanpy or in umap-learn, of a metric.
+# Names that scanpy or umap-learn has for a metric beside the one that they are compared by.
 SAME_METRIC = {
     "l2": "euclidean",
     "cityblock": "manhattan",
@@ -28,7 +28,7 @@ SAME_METRIC = {
     "linfinity": "chebyshev",
 }
 
-# A row's distance to itself, or to a copy of it, may come out so far beside 0, as a share of the largest distance.
+# How far from 0 a row's distance to itself, or to a copy of it, may come out, as a share of the largest distance.
 ROUNDING = 1e-6
 
 
@@ -43,28 +43,28 @@ def read(
         `.npz` with the arrays `indices` and `distances`, both of shape (n, at least k); `.parquet` with columns
         `index_0` … and `distance_0` …, as `umap_sweep.stages.knn` stores them, or with the two columns of lists
         `indices` and `distances`; `.h5ad` with a neighbours graph of scanpy. Where no row is its own neighbour, each is
-        put before its neighbours, at the distance 0; otherwise a row comes before all that are not at its place.
+        put before its neighbours, at the distance 0. Otherwise only copies of a row may come before it.
     k : int
         Neighbours to take, the row itself included.
     ids : pyarrow.ChunkedArray
         The ids of the data, n values. Where they are text and the file names its rows, the names must agree.
     metric : str
-        Of the distances. Where the file names one, they must agree.
+        Of the distances. Where the file names its metric, the two must agree.
     neighbors_key : str, optional
-        Of an `.h5ad`, the entry in uns; `neighbors` where there is none.
+        Of an `.h5ad`, the entry in uns; `neighbors` where none is given.
 
     Returns
     -------
     indices : ndarray of int32, shape (n, k)
     distances : ndarray of float32 or float64, shape (n, k)
-        float32 stays, all else becomes float64. umap-learn, and the stages here, use them in single precision.
+        float32 stays, every other type becomes float64. umap-learn and the later stages use them in single precision.
 
     Raises
     ------
     InputError
-        Where the file is missing, damaged or of another format, has other rows than the data or too few neighbours, or
-        for a neighbour that is no row of the data or is there twice, and for distances that are missing, infinite,
-        negative or do not ascend.
+        Where the file is missing, damaged or of another format, has other rows than the data, or too few neighbours;
+        for a neighbour that is no row of the data or is there twice; for distances that are missing, infinite,
+        negative or do not ascend; and where another row is nearer than the row itself.
     """
     suffix = Path(path).suffix.lower()
     reading.check_exists(path)
@@ -79,13 +79,13 @@ def read(
 
 
 def _read_npz(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    with zipfile.ZipFile(path):  # np.load would take a file that is no archive for something else.
+    with zipfile.ZipFile(path):  # np.load would take a file that is no archive for one of another format
         pass
     with np.load(path, allow_pickle=False) as archive:
         for name in ("indices", "distances"):
             if name not in archive:
                 raise InputError(
-                    f"{path} has no array {name!r}, only {reading.listed(archive.files)}. "
+                    f"{path} has no array {name!r}, only {data_table.listed(archive.files)}. "
                     "Save the row numbers of the neighbours as indices, and their distances as distances."
                 )
         return archive["indices"], archive["distances"]
@@ -100,7 +100,7 @@ def _read_parquet(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         wanted = ["indices", "distances"]
     if missing := [name for name in wanted if name not in names]:
         raise InputError(
-            f"{path} has no column {missing[0]!r}, only {reading.listed(names)}. "
+            f"{path} has no column {missing[0]!r}, only {data_table.listed(names)}. "
             "Give it index_0, distance_0 and so on, or the columns of lists indices and distances."
         )
     table = pq.read_table(path, columns=wanted, page_checksum_verification=True, partitioning=None)
@@ -124,13 +124,14 @@ def _list_rows(column: pa.ChunkedArray, path: str | Path, name: str) -> np.ndarr
     values = column.combine_chunks().flatten()
     if values.null_count:
         raise InputError(f"The lists in {name!r} of {path} have {values.null_count} missing values. Fill them.")
-    return values.to_numpy(zero_copy_only=False).reshape(len(lengths), -1)
+    rows: np.ndarray = values.to_numpy(zero_copy_only=False).reshape(len(lengths), -1)
+    return rows
 
 
 def _from_arrays(
     indices: np.ndarray, distances: np.ndarray, k: int, n_rows: int, path: str | Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first k columns, with each row itself in front where it is missing throughout."""
+    """Return the first k columns, each row itself in front of its neighbours where no row is its own neighbour."""
     if indices.ndim != 2 or indices.shape != distances.shape:
         raise InputError(
             f"indices and distances of {path} have the shapes {indices.shape} and {distances.shape}. "
@@ -171,7 +172,7 @@ def _from_graph(path: str | Path, k: int, ids: pa.ChunkedArray, metric: str, key
 def _nearest_of_graph(
     distances: scipy.sparse.csr_matrix, k: int, path: str | Path, names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row itself, and its k - 1 nearest of those stored, of equal distances the first."""
+    """Return each row itself and its k - 1 nearest stored neighbours; of equal distances, those stored first."""
     n_rows = distances.shape[0]
     rows = np.repeat(np.arange(n_rows), np.diff(distances.indptr))
     others = rows != distances.indices
@@ -185,7 +186,7 @@ def _nearest_of_graph(
             f"Lower knn.n_neighbors to {max(counts[row] + 1, 2)}, or compute the neighbours anew with more."
         )
     logger = logging.getLogger("umap_sweep")
-    # scanpy takes the nearest for the row itself, also where that is a copy of it, and so keeps the row in its place.
+    # scanpy drops the nearest neighbour as the row itself. Where that was a copy, the row stays among its neighbours.
     lost = int((np.bincount(rows[~others], minlength=n_rows).astype(bool) & (counts < counts.max())).sum())
     if lost:
         logger.warning("%d rows have a copy that is missing among their neighbours, because scanpy left it out.", lost)
@@ -215,7 +216,7 @@ def _check_rows(found: int, expected: int, path: str | Path) -> None:
 
 
 def _check_names(names: Sequence[str], ids: pa.ChunkedArray, path: str | Path) -> None:
-    """Refuse the same rows in another order, which nothing else would tell; other names say nothing."""
+    """Refuse the rows of the data in another order, which only names reveal; names that are no ids say nothing."""
     if not pa.types.is_string(ids.type):
         return
     known = ids.to_pylist()
@@ -231,7 +232,7 @@ def _check(indices: np.ndarray, distances: np.ndarray, path: str | Path) -> None
     n_rows = len(indices)
 
     def refuse(wrong: np.ndarray, what: str, remedy: str, values: np.ndarray) -> None:
-        """Raise an error where something is wrong, with the first row where it is."""
+        """Raise an error where `wrong` is true anywhere, and name the first row and place where it is."""
         bad = wrong.any(axis=1)
         if bad.any():
             row = int(np.argmax(bad))
@@ -254,7 +255,7 @@ def _check(indices: np.ndarray, distances: np.ndarray, path: str | Path) -> None
     ordered = np.take_along_axis(indices, order, axis=1)
     np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
     refuse(again, "a neighbour that is there twice", "Give every neighbour of a row once.", indices)
-    # Copies of a row may come before it, and k of them may leave it out; so they do in umap-learn.
+    # As in umap-learn, copies of a row may come before it, and k copies may take all places so that it is absent.
     itself = indices == np.arange(n_rows)[:, None]
     there = itself.any(axis=1)
     own = np.take_along_axis(distances, itself.argmax(axis=1)[:, None], axis=1)[:, 0]

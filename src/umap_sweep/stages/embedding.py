@@ -29,7 +29,7 @@ def compute(
         What the earlier stages stored.
     out : path
         Receives `id`, `label` (where the data has one) and `umap_1` … `umap_d` (float32, NaN for a disconnected row),
-        in the data's row order. The fingerprint in its record is of the coordinates.
+        in the data's row order. The fingerprint in its record is that of the coordinates alone.
     min_dist : float
     key : mapping
         The full key of the cell, stored with it.
@@ -38,7 +38,7 @@ def compute(
     """
     start = store.read_record(initial_layout)
     initial = store.matrix(store.read(initial_layout), "init_")
-    # No name for the table, so that it does not stay in memory beside its arrays.
+    # The table gets no name, so that it does not stay in memory beside its arrays.
     head, tail, weight = (store.numbers(column) for column in store.read(edges, ["head", "tail", "weight"]).columns)
     a, b = layout.curve_parameters(umap["spread"], min_dist)
     coordinates = layout.optimize(

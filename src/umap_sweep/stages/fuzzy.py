@@ -2,8 +2,8 @@
 
 The arithmetic, its order and its types follow `smooth_knn_dist`, `compute_membership_strengths` and
 `fuzzy_simplicial_set` in `umap.umap_` of umap-learn 0.5.12 (McInnes, Healy and Melville, 2018, arXiv:1802.03426,
-section 3.1) on one thread. The union of a row's own and its reversed edges is merged from sorted rows, where
-umap-learn adds, multiplies and sorts sparse matrices; it takes less time and half the memory.
+section 3.1) on one thread. The union of the edges in both directions is made by merging sorted rows, where umap-learn
+adds, multiplies and sorts sparse matrices; merging takes less time and half the memory.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import numba
 import numpy as np
 from numba import types
 
-# Of umap-learn: when the search for a bandwidth ends, and how small it may get beside the mean distance.
+# umap-learn's constants: when the search for a bandwidth ends, and the least bandwidth as a share of the mean distance.
 TOLERANCE = 1e-5
 LEAST_SHARE_OF_MEAN = 1e-3
 SEARCH_STEPS = 64
 LARGEST = np.finfo(np.float32).max
 
-# One signature a kernel: jobs that compile it at the same moment then write the same file into the cache.
+# Each kernel has one signature, so that jobs that compile it at the same moment write the same file into the cache.
 _INDEX_TABLE = types.Array(types.int32, 2, "C", readonly=True)
 _FLOAT_TABLE = types.Array(types.float32, 2, "C", readonly=True)
 _INDICES = types.Array(types.int32, 1, "C", readonly=True)
@@ -28,7 +28,7 @@ _STARTS = types.Array(types.int64, 1, "C", readonly=True)
 
 @numba.njit
 def _mean(distances):
-    """Return a mean as numba's parallel loops take it: a sum in single precision, divided in double."""
+    """Return a mean as numba computes it in a parallel loop: a sum in single precision, divided in double."""
     total = types.float32(0.0)
     for i in range(distances.shape[0]):
         for j in range(distances.shape[1]):
@@ -59,7 +59,7 @@ def _nearest(distances, local_connectivity):
 def _bandwidth(distances, rho, target):
     """Return the bandwidth under which a row's strengths add up to `target`, by bisection.
 
-    umap-learn declares its variables single, but in a parallel loop numba lets them be double.
+    umap-learn declares the variables of this search single precision, but in its parallel loop numba makes them double.
     """
     low, high, middle = 0.0, types.float64(LARGEST), 1.0
     for _ in range(SEARCH_STEPS):
@@ -80,6 +80,7 @@ def _bandwidth(distances, rho, target):
 
 @numba.njit(types.void(_INDEX_TABLE, _FLOAT_TABLE, types.float64, types.float64, types.float32[:, ::1]), cache=True)
 def _strengths(indices, distances, target, local_connectivity, strengths):
+    """Write the strength of each row's connection to each of its neighbours."""
     mean_of_all = types.float32(_mean(distances))
     for i in range(distances.shape[0]):
         row = distances[i]
@@ -123,7 +124,7 @@ def membership_strengths(indices: np.ndarray, distances: np.ndarray, local_conne
 
 @numba.njit(types.void(_STARTS, _INDICES, _FLOATS, types.int64[::1], types.int32[::1], types.float32[::1]), cache=True)
 def _transpose(starts, columns, values, places, transposed_columns, transposed_values):
-    """Write a sparse matrix's transpose; its rows come out sorted, because the rows here are walked in order."""
+    """Write a sparse matrix's transpose; its rows come out sorted, because those of the matrix are read in order."""
     for i in range(starts.shape[0] - 1):
         for edge in range(starts[i], starts[i + 1]):
             place = places[columns[edge]]
@@ -175,9 +176,9 @@ def _merge(
     tail,
     weight,
 ):
-    """Merge sorted rows: count their edges and find each row's largest weight, or write edges from `least` on.
+    """Merge the sorted rows of two sparse matrices into edges whose weight is at least `least`.
 
-    Without room in `head` it counts, with room it writes.
+    If `head` is empty, count each row's edges and find its largest weight; otherwise write the edges.
     """
     edge = 0
     for i in range(counts.shape[0]):
@@ -206,7 +207,9 @@ def _merge(
                 edge += 1
 
 
-def _transposed(starts: np.ndarray, columns: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, ...]:
+def _transposed(
+    starts: np.ndarray, columns: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n_rows = len(starts) - 1
     transposed_starts = np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=n_rows))])
     transposed = np.empty_like(columns), np.empty_like(values)
@@ -217,7 +220,7 @@ def _transposed(starts: np.ndarray, columns: np.ndarray, values: np.ndarray) -> 
 def union(
     indices: np.ndarray, strengths: np.ndarray, set_op_mix_ratio: float, n_epochs: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the fuzzy graph as edges, without those too weak for `n_epochs` of layout to sample once.
+    """Return the fuzzy graph as edges, without those that are too weak to be sampled once in `n_epochs` epochs.
 
     `umap.umap_.simplicial_set_embedding` of umap-learn 0.5.12 drops weights below the largest one / n_epochs.
 
@@ -236,7 +239,7 @@ def union(
         By head, then by tail; each edge is there in both directions.
     weight : ndarray of float32, shape (n_edges,)
     disconnected : ndarray of bool, shape (n,)
-        Rows that have no edge at all, the weak ones counted.
+        Rows without any edge, not even one of the weak ones that were left out.
     """
     n_rows = len(indices)
     there = strengths != 0.0
@@ -245,7 +248,7 @@ def union(
     own = _transposed(*other)
     del unsorted, there
 
-    def merge(least: np.float32, n_edges: int) -> tuple[np.ndarray, ...]:
+    def merge(least: np.float32, n_edges: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         found = (
             np.zeros(n_rows, dtype=np.int64),
             np.zeros(n_rows, dtype=np.float32),

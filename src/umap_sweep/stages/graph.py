@@ -1,4 +1,4 @@
-"""Prune the k-NN to one n_neighbors and make its fuzzy graph, with the spectral layout where no seed enters it."""
+"""Prune the k-NN to one n_neighbors and make its fuzzy graph, and the spectral layout where it depends on no seed."""
 
 import logging
 from pathlib import Path
@@ -30,12 +30,12 @@ def prune(knn: str | Path, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
     -------
     indices : ndarray of int32, shape (n, n_neighbors)
     distances : ndarray of float32 or float64, shape (n, n_neighbors)
-        Both writable copies: umap-learn writes into what it is given.
+        Both are copies and writable, because `fuzzy_graph` overwrites them.
 
     Raises
     ------
     InputError
-        Where the k-NN is narrower, or damaged.
+        Where the k-NN has fewer neighbours, or is damaged.
     """
     width = store.read_record(knn)["key"]["n_neighbors"]
     if n_neighbors > width:
@@ -54,18 +54,18 @@ def fuzzy_graph(
     set_op_mix_ratio: float = 1.0,
     local_connectivity: float = 1.0,
 ) -> tuple[scipy.sparse.coo_matrix, np.ndarray]:
-    """Return the fuzzy graph of a pruned k-NN as `umap.UMAP.fit` of umap-learn 0.5.12 lays it out.
+    """Return the fuzzy graph that `umap.UMAP.fit` of umap-learn 0.5.12 lays out, from a pruned k-NN.
 
     Parameters
     ----------
     indices, distances : ndarray, shape (n, n_neighbors)
-        Overwritten where the metric disconnects two rows, as umap-learn does.
+        From `prune`. As in umap-learn, overwritten with -1 and infinity where the metric disconnects two rows.
     metric : str
         Decides from which distance on rows count as disconnected.
     n_epochs : int
-        Edges that as many epochs never sample are left out.
+        Edges that are too weak to be sampled once in as many epochs are left out.
     set_op_mix_ratio, local_connectivity : float
-        Of UMAP.
+        umap-learn's parameters of these names.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def fuzzy_graph(
     indices[separate] = -1
     distances[separate] = np.inf
     strengths = fuzzy.membership_strengths(indices, distances, local_connectivity)
-    # With ten epochs or fewer umap-learn drops edges by its own default instead.
+    # With ten epochs or fewer, umap-learn drops edges by its default number of epochs instead.
     epochs = n_epochs if n_epochs > 10 else default_epochs(len(indices))
     head, tail, weight, disconnected = fuzzy.union(indices, strengths, set_op_mix_ratio, epochs)
     n_rows = len(indices)
@@ -100,14 +100,21 @@ def compute(
     knn : path
         The stored k-NN.
     edges_out : path
-        Receives `head`, `tail` (int32) and `weight` (float32), one row an edge and direction.
+        Receives `head`, `tail` (int32) and `weight` (float32), one row for each direction of each edge.
     vertices_out : path
-        Receives `disconnected` (bool) and, where the graph is connected and the init spectral, its eigenvectors
-        `spectral_1` … `spectral_d` (float64), one row a data row.
+        Receives `disconnected` (bool), one row for each row of the data. Where the graph is connected and `init` is
+        spectral, it receives the spectral layout `spectral_1` … `spectral_d` (float64) too.
     n_neighbors : int
     umap : mapping
         The configuration's `umap` section.
     blas_threads : int, default 1
+        See `umap_sweep.stages.spectral.deterministic_arpack`.
+
+    Raises
+    ------
+    InputError
+        Where an input is damaged or the k-NN has fewer neighbours, where no row has a neighbour, and where the graph is
+        too small for its spectral layout.
     """
     logger = logging.getLogger("umap_sweep")
     knn_record = store.read_record(knn)

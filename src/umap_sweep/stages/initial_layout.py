@@ -1,4 +1,4 @@
-"""Place every vertex where the layout starts, for one n_neighbors and seed, and draw the layout's random numbers."""
+"""Make the initial layout of one n_neighbors and seed, and draw the numbers that start the layout's generator."""
 
 import logging
 from pathlib import Path
@@ -28,7 +28,7 @@ def initial_layout(
     metric_kwds: dict[str, float] | None = None,
     blas_threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions and random numbers that every min_dist starts from.
+    """Return the positions and the generator's state that the layout of every min_dist starts from.
 
     Follows `umap.umap_.simplicial_set_embedding` of umap-learn 0.5.12, and draws from `random_state` what it draws.
 
@@ -39,21 +39,22 @@ def initial_layout(
     random_state : numpy.random.RandomState
         Seeded; advanced.
     eigenvectors : ndarray of float64, shape (n, n_components), optional
-        The spectral layout of a connected graph, where it is known already.
+        The spectral layout, where `umap_sweep.stages.graph` has computed it.
     edges : scipy.sparse.coo_matrix of float32, shape (n, n), optional
-        From `umap_sweep.stages.graph`; needed for a spectral layout that is not known yet.
+        The fuzzy graph; needed for a spectral layout that is not given.
     features : ndarray of float32, shape (n, d), optional
         Needed for `pca`, and for the spectral layout of a graph of several components.
     metric, metric_kwds
-        Of the k-NN; place the components of such a graph.
+        Of the k-NN; for the distances between these components.
     blas_threads : int, default 1
-        On which last bits depend from about 10,000 rows on.
+        From about 10,000 rows on, the last bits of a result depend on it.
 
     Returns
     -------
     positions : ndarray of float32, shape (n, n_components)
         Scaled to 0 … 10 in each dimension.
     rng_state : ndarray of int64, shape (3,)
+        Start of the layout's random numbers.
 
     Raises
     ------
@@ -64,6 +65,7 @@ def initial_layout(
         positions = random_state.uniform(low=-10.0, high=10.0, size=(n_rows, n_components)).astype(np.float32)
     else:
         if init == "pca":
+            assert features is not None  # `compute` reads them for pca
             positions = _principal_components(features, n_components, random_state, blas_threads)
         elif eigenvectors is not None:
             random_state.normal(size=(n_rows, n_components + 1))  # umap-learn draws a start vector and drops it
@@ -105,12 +107,13 @@ def _principal_components(
             f"{features.shape[1]} columns; lower umap.n_components or use another umap.init."
         )
     with threadpool_limits(blas_threads, user_api="blas"):
-        return PCA(n_components=n_components, random_state=random_state).fit_transform(features).astype(np.float32)
+        components: np.ndarray = PCA(n_components=n_components, random_state=random_state).fit_transform(features)
+    return components.astype(np.float32)
 
 
 def _scaled_with_noise(positions: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
     expansion = 10.0 / np.abs(positions).max()
-    scaled = (positions * expansion).astype(np.float32)
+    scaled: np.ndarray = (positions * expansion).astype(np.float32)
     return scaled + random_state.normal(scale=0.0001, size=positions.shape).astype(np.float32)
 
 
@@ -124,19 +127,24 @@ def compute(
     metric: str,
     umap: dict[str, Any],
 ) -> None:
-    """Make and store the initial layout of one n_neighbors and seed; see `initial_layout`.
+    """Make and store the initial layout of one n_neighbors and seed.
 
     Parameters
     ----------
     data, knn, edges, vertices : path
-        The stored data set and k-NN, and the two tables of `umap_sweep.stages.graph`.
+        The stored data set, k-NN, and edges and vertices of the graph.
     out : path
         Receives `init_1` … `init_d` (float32); its record carries `rng_state`.
     seed : int
-        UMAP's random_state.
+        UMAP's random_state. Not used where the k-NN's record carries the state of a generator to go on with.
     metric : str
     umap : mapping
         The configuration's `umap` section.
+
+    Raises
+    ------
+    InputError
+        Where an input is damaged, or as for `initial_layout`.
     """
     n_components, init = umap["n_components"], umap["init"]
     record = store.read_record(vertices)

@@ -12,16 +12,18 @@ from umap_sweep.errors import InputError
 from umap_sweep.stages import compiled
 from umap_sweep.stages.umap_learn import SMALL_DATA
 
-# A search that only serves to compile what a larger one needs.
+# The size of a search that is made only to compile what the full search needs.
 WARM_UP_ROWS, WARM_UP_NEIGHBORS = 500, 5
 
-# Rows whose neighbours scikit-learn looks for in one call. Fixed, so that a result does not depend on threads.
+# For how many rows scikit-learn searches in one call. Fixed, so that no result depends on the number of threads.
 BLOCK_ROWS = 4096
 
-# Rows of an imported k-NN whose distances are measured anew, and how far, as a share of the largest, they may be apart.
+# For how many rows of an imported k-NN the distances are computed again, and from which difference on there is a
+# warning, as a share of the largest distance.
 MEASURED_ROWS, NEARLY_EQUAL = 200, 1e-3
 
-# scikit-learn's name of the metrics that it searches fast; for the others it is given umap-learn's function.
+# umap-learn's names of the metrics that scikit-learn searches fast, with scikit-learn's names of them. For all other
+# metrics it is given umap-learn's function.
 FAST_METRICS = {
     "braycurtis": "braycurtis",
     "canberra": "canberra",
@@ -145,7 +147,7 @@ def _all_pairs(
 
     # The function, not its name: scikit-learn's own metric of that name has other last bits.
     matrix = pairwise_distances(features, metric=_metric_function(metric), **metric_kwds)
-    _refuse_undefined(matrix, metric)  # here, because a NaN may sort behind the k nearest
+    _refuse_undefined(matrix, metric)  # before the k nearest are taken, because NaN sorts behind them
     indices = np.argsort(matrix, axis=1, kind="stable")[:, :k]
     return indices, np.take_along_axis(matrix, indices, axis=1)
 
@@ -164,10 +166,13 @@ def _nn_descent(
     function = metric if metric in named_distances else _metric_function(metric)
 
     def search(rows: np.ndarray, k: int, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        # `angular` is taken and not used by umap-learn.
-        return umap_nearest_neighbors(rows, k, function, metric_kwds, False, random_state, n_jobs=n_jobs)[:2]
+        # False is for `angular`, which umap-learn does not use.
+        indices, distances, _ = umap_nearest_neighbors(
+            rows, k, function, metric_kwds, False, random_state, n_jobs=n_jobs
+        )
+        return indices, distances
 
-    if not metric_kwds:  # with keywords pynndescent makes a function of its own each time, which cannot be kept
+    if not metric_kwds:  # given keywords, pynndescent makes a new function each time, whose code cannot be kept
         compiled.keep()
         with compiled.one_at_a_time():
             search(features[:WARM_UP_ROWS], WARM_UP_NEIGHBORS, np.random.RandomState(0))
@@ -197,7 +202,8 @@ def _exact(
 
     def search_block(start: int) -> np.ndarray:
         with threadpool_limits(1, user_api="openmp"):
-            return search.kneighbors(features[start : start + BLOCK_ROWS], return_distance=False)
+            found: np.ndarray = search.kneighbors(features[start : start + BLOCK_ROWS], return_distance=False)
+        return found
 
     # Threads take whole blocks, each searched by one thread: how ties are broken must not depend on their number.
     with threadpool_limits(1, user_api="blas"):
@@ -214,7 +220,10 @@ def _exact(
 
 
 def _put_itself_among(indices: np.ndarray) -> None:
-    """Among more than k duplicates of a row the search may leave the row itself out; it replaces the last one then."""
+    """Put each row that the search left out among its own neighbours, in the last place.
+
+    The search may leave a row out where it has k or more duplicates.
+    """
     rows = np.arange(indices.shape[0], dtype=indices.dtype)
     absent = ~(indices == rows[:, None]).any(axis=1)
     indices[absent, -1] = rows[absent]
@@ -224,7 +233,7 @@ def _distances(features: np.ndarray, indices: np.ndarray, function: Any, keyword
     import numba
 
     @numba.njit
-    def measure(rows, neighbors, out):
+    def measure(rows, neighbors, out):  # type: ignore[no-untyped-def]
         for i in range(neighbors.shape[0]):
             for j in range(neighbors.shape[1]):
                 out[i, j] = function(rows[i], rows[neighbors[i, j]], *keywords)
@@ -235,7 +244,7 @@ def _distances(features: np.ndarray, indices: np.ndarray, function: Any, keyword
 
 
 def as_table(indices: np.ndarray, distances: np.ndarray) -> pa.Table:
-    """Return a k-NN as a table with one column a rank, so that a smaller k reads fewer columns.
+    """Return a k-NN as a table with a column for each rank, so that fewer columns are read for a smaller n_neighbors.
 
     Parameters
     ----------
@@ -245,7 +254,8 @@ def as_table(indices: np.ndarray, distances: np.ndarray) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Columns `index_0` … `index_{k-1}`, `distance_0` … `distance_{k-1}`; rank 0 is the row itself.
+        Columns `index_0` … `index_{k-1}`, `distance_0` … `distance_{k-1}`, nearest first; rank 0 is the row itself or
+        a duplicate of it.
     """
     k = indices.shape[1]
     columns = {f"index_{rank}": indices[:, rank] for rank in range(k)}
@@ -276,10 +286,12 @@ def make(
         The file of a k-NN that was made elsewhere, where the method is `imported`.
     out : path
         Receives the table; see `as_table`.
-    k, metric, method, seed, n_jobs, metric_kwds, threads
+    k, metric, method, n_jobs, metric_kwds, threads
         As for `nearest_neighbors`; an imported k-NN uses k, metric and metric_kwds alone.
+    seed : int
+        Seed of the generator that `nearest_neighbors` takes.
     neighbors_key : str, optional
-        Which k-NN of an AnnData file.
+        Which k-NN of an AnnData file; see `umap_sweep.sources.imported_knn.read`.
 
     Raises
     ------
@@ -287,6 +299,7 @@ def make(
         See `nearest_neighbors` and `umap_sweep.sources.imported_knn.read`.
     """
     if method == "imported":
+        assert imported is not None
         bring_in(data, imported, out, k, metric, metric_kwds, neighbors_key)
     else:
         compute(data, out, k, metric, method, seed, n_jobs, metric_kwds, threads)
@@ -315,7 +328,7 @@ def compute(
     if incomplete:
         logger.warning("NN-descent found fewer than %d neighbours for %d rows; the rest stay empty.", k, incomplete)
     table = as_table(indices, distances)
-    # A plain UMAP goes on with the generator that its k-NN search has advanced; all else starts a fresh one.
+    # A plain UMAP goes on with the generator that its k-NN search has advanced; otherwise each seed starts a new one.
     state = {"random_state": store.state_of(random_state)} if method == "plain" else {}
     record = store.make_record(
         "knn",
@@ -344,9 +357,10 @@ def bring_in(
     metric_kwds: dict[str, float],
     neighbors_key: str | None = None,
 ) -> None:
-    """Store a k-NN that was made elsewhere, for a stored data set; see `umap_sweep.imported.read`.
+    """Store a k-NN that was made elsewhere, for a stored data set; see `umap_sweep.sources.imported_knn.read`.
 
-    It is keyed by the fingerprint of what is taken from the file, wherever that is and in whichever format.
+    Its key holds the fingerprint of what is taken from the file, so that the file's path and format do not matter.
+    Where its distances are not those of the data, there is a warning.
     """
     from umap_sweep.sources import imported_knn
 
@@ -386,10 +400,13 @@ def bring_in(
 def _apart_from_data(
     features: np.ndarray, indices: np.ndarray, distances: np.ndarray, metric: str, metric_kwds: dict[str, float]
 ) -> float:
-    """Return how far distances are from those of the features, as a share of the largest, in evenly spread rows."""
+    """Return the largest difference of distances from those of the features, as a share of the largest distance.
+
+    It is computed for `MEASURED_ROWS` evenly spread rows.
+    """
     rows = np.unique(np.linspace(0, len(features) - 1, MEASURED_ROWS).astype(int))
     near = indices[rows]
-    # These rows, then the neighbours of each.
+    # The chosen rows come first, then the neighbours of each.
     places = len(rows) + np.arange(near.size, dtype=np.int32).reshape(near.shape)
     expected = _distances(
         np.concatenate([features[rows], features[near.ravel()]]),

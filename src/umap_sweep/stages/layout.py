@@ -27,20 +27,24 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Squared distances for which forces are tabulated, as powers of two; others are rare and take umap-learn's way.
+# The powers of two between which squared distances have their forces tabulated. Others are rare; their forces are
+# computed as umap-learn computes them.
 TABLE_RANGE = (-40, 24)
 # Each power of two is cut into 2**SEGMENT_BITS pieces, each with a polynomial of TERMS terms.
 SEGMENT_BITS = 3
 TERMS = 8
-# What the polynomials may be wrong by, relative to the force; a table that is worse somewhere is not used there.
+# The largest relative error of a polynomial; where one has a larger error, the table is not used.
 TABLE_ERROR = 2.0**-32
-# What is allowed for: twice that error, and four roundings of a sum in double precision.
+# The relative errors that `_moved` allows for: twice that of the force, and four roundings of a sum in double
+# precision.
 FORCE_MARGIN = 2.0 * TABLE_ERROR
 SUM_MARGIN = 2.0**-50
 
-# Sampled edges scheduled at once, 12 bytes each; with more than twice as many edges, half their number.
+# How many sampled edges are scheduled at once, at 12 bytes each; half the number of edges where that is more.
 SCHEDULE_ROWS = 4_000_000
 
+# A float32 has 23 bits after its exponent. The first SEGMENT_BITS of them tell the piece of a power of two, the others
+# the place within the piece.
 SEGMENT_SHIFT = 23 - SEGMENT_BITS
 SEGMENT_MASK = (1 << SEGMENT_SHIFT) - 1
 SEGMENT_CENTRE = 1 << (SEGMENT_SHIFT - 1)
@@ -122,7 +126,7 @@ def _divide(x, y):
     return x / y
 
 
-# One signature a kernel: jobs that compile it at the same moment then write the same file into the cache.
+# Each kernel has one signature, so that jobs that compile it at the same moment write the same file into the cache.
 _FLOATS = types.Array(types.float32, 1, "C", readonly=True)
 _INTEGERS = types.Array(types.int32, 1, "C", readonly=True)
 
@@ -132,7 +136,7 @@ _INTEGERS = types.Array(types.int32, 1, "C", readonly=True)
     cache=True,
 )
 def _start_schedule(samples, negative_sample_rate, next_sample, next_negative_sample, counts):
-    """Set when each edge is sampled first, and count the edges that each epoch samples."""
+    """Set when each edge is first due to be sampled, and count the edges that each epoch samples."""
     n_epochs = counts.shape[0]
     for edge in range(samples.shape[0]):
         epochs_per_sample = _divide(types.float64(n_epochs), types.float64(samples[edge]))
@@ -177,9 +181,9 @@ def _schedule(
     places,
     scheduled,
 ):
-    """Write head, tail and number of negative samples of each sampled edge of a window, epoch by epoch.
+    """Write head, tail and number of negative samples of each edge sampled in a window of epochs, epoch by epoch.
 
-    `places` holds where each epoch's next edge goes, and at its end where the last epoch ends.
+    `places` holds the row of `scheduled` for each epoch's next edge, and at its end the row where the last epoch ends.
     """
     end = first + places.shape[0] - 1
     for edge in range(samples.shape[0]):
@@ -220,7 +224,7 @@ def _schedule(
     cache=True,
 )
 def _descend_any(embedding, scheduled, a, b, gamma, alpha, rng_states):
-    """Walk the edges of one epoch in any number of dimensions, all of it umap-learn's way."""
+    """Walk the edges of one epoch in any number of dimensions, with every force computed as umap-learn does."""
     n_vertices = embedding.shape[0]
     for sample in range(scheduled.shape[0]):
         j = scheduled[sample, 0]
@@ -235,7 +239,7 @@ def _descend_any(embedding, scheduled, a, b, gamma, alpha, rng_states):
 
 @numba.njit(fastmath={"contract"})
 def _force(table, first_segment, squared):
-    """Return the polynomial's value at a squared distance, and whether the table reaches that far."""
+    """Return the force by its polynomial at a squared distance, and whether the table has one for that distance."""
     bits = np.float32(squared).view(np.int32)
     segment = (bits >> SEGMENT_SHIFT) - first_segment
     if not 0 <= segment < table.shape[0]:
@@ -249,7 +253,7 @@ def _force(table, first_segment, squared):
 
 @numba.njit(fastmath={"contract"})
 def _moved(position, step, alpha):
-    """Return a position after a step whose force is known within its margin, and whether its rounding is certain."""
+    """Return the position after a step, and whether it is the same at both ends of the interval of error."""
     moved = position + step * alpha
     margin = abs(step * alpha) * FORCE_MARGIN + abs(position) * SUM_MARGIN
     return types.float32(moved), types.float32(moved - margin) == types.float32(moved + margin)
@@ -274,7 +278,7 @@ def _moved(position, step, alpha):
 def _descend(
     embedding, scheduled, a, b, gamma, alpha, rng_states, attraction, attraction_start, repulsion, repulsion_start
 ):
-    """Walk the edges of one epoch in two dimensions, by tables where their result is certain."""
+    """Walk the edges of one epoch in two dimensions, with forces from the tables where the result is certain."""
     n_vertices = embedding.shape[0]
     for sample in range(scheduled.shape[0]):
         j = scheduled[sample, 0]
@@ -322,8 +326,8 @@ def _descend(
 def force_table(force: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, int]:
     """Tabulate a force over squared distances as polynomials.
 
-    Each piece of `TABLE_RANGE` has the polynomial through the force at its Chebyshev nodes. It is tried at other
-    points; the table is cut down to the pieces around distance 1 at which its error stays below `TABLE_ERROR`.
+    Each piece of `TABLE_RANGE` has the polynomial through the force at its Chebyshev nodes. The polynomial's error is
+    measured at other points; the table keeps the pieces around distance 1 whose error stays below `TABLE_ERROR`.
 
     Parameters
     ----------
@@ -333,9 +337,9 @@ def force_table(force: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, 
     Returns
     -------
     coefficients : ndarray of float64, shape (pieces, TERMS)
-        Of powers of the distance from a piece's centre, in units of the last bit of a float32 there.
+        Of the powers of the offset from a piece's centre; its unit is the last bit of a float32 in that piece.
     first_segment : int
-        Of the first piece: the bits of its float32 distances, shifted right by `SEGMENT_SHIFT`.
+        Number of the first piece: the bits of a float32 distance in it, shifted right by `SEGMENT_SHIFT`.
     """
     lowest, highest = (int(np.float32(2.0**power).view(np.int32)) >> SEGMENT_SHIFT for power in TABLE_RANGE)
     edges = (np.arange(lowest, highest + 1) << SEGMENT_SHIFT).astype(np.int32).view(np.float32).astype(np.float64)
@@ -346,7 +350,7 @@ def force_table(force: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, 
     exact = force(left + width * (tried + 1) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.abs(coefficients @ np.vander(tried, TERMS, increasing=True).T / exact - 1).max(axis=1)
-    # Half, because the error between the points tried may be a little larger.
+    # Half of what is allowed, because the error between the points tried may be a little larger.
     bad = np.flatnonzero(~(error < TABLE_ERROR / 2))
     middle = -TABLE_RANGE[0] << SEGMENT_BITS
     start = int(max(bad[bad < middle], default=-1)) + 1
@@ -408,7 +412,8 @@ def optimize(
     def repulsion(squared: np.ndarray) -> np.ndarray:
         return 2.0 * repulsion_strength * b / ((0.001 + squared) * (a * squared**b + 1.0))
 
-    descend, tables = _descend_any, ()
+    descend: Callable[..., None] = _descend_any
+    tables: tuple[np.ndarray | int, ...] = ()
     if embedding.shape[1] == 2:
         descend, tables = _descend, (*force_table(attraction), *force_table(repulsion))
 

@@ -20,7 +20,7 @@ from umap_sweep.errors import InputError
 
 ARPACK_SEED = 0
 
-# From here on umap-learn uses another eigensolver, which starts from random vectors.
+# From this many rows on umap-learn uses another eigensolver, which starts from random vectors.
 LOBPCG_ROWS = 2_000_000
 
 
@@ -33,7 +33,7 @@ def deterministic_arpack(blas_threads: int = 1) -> Iterator[None]:
     `eigsh` is given `rng`. Nothing else changes: where ARPACK does not ask, the bits are umap-learn's.
 
     With several threads OpenBLAS sums vectors of more than 10,000 elements in several parts, which gives other last
-    bits. umap-learn leaves their number to the machine.
+    bits. umap-learn leaves the number of threads to the machine.
     """
     import sklearn.manifold._spectral_embedding as scikit_learn
 
@@ -47,7 +47,7 @@ def deterministic_arpack(blas_threads: int = 1) -> Iterator[None]:
 
 
 def connected_layout(edges: Any, n_components: int, blas_threads: int = 1) -> np.ndarray | None:
-    """Return the spectral layout of a connected graph, which no seed enters.
+    """Return the spectral layout of a connected graph, which depends on no seed.
 
     The eigenvectors of the normalised Laplacian, by the calls of `umap.spectral.spectral_layout` of umap-learn 0.5.12.
 
@@ -62,8 +62,8 @@ def connected_layout(edges: Any, n_components: int, blas_threads: int = 1) -> np
     Returns
     -------
     ndarray of float64, shape (n, n_components), or None
-        None where a seed does enter: with two million rows and more, and where ARPACK fails, which umap-learn answers
-        with random positions.
+        None where umap-learn's layout does depend on the seed: with two million rows or more, because of another
+        eigensolver, and where ARPACK fails, because the positions are random then.
 
     Raises
     ------
@@ -94,7 +94,8 @@ def connected_layout(edges: Any, n_components: int, blas_threads: int = 1) -> np
         except scipy.sparse.linalg.ArpackError as error:
             warnings.warn(f"ARPACK found no spectral layout ({error}).", stacklevel=2)
             return None
-    return vectors[:, np.argsort(values)[1:k]]
+    layout: np.ndarray = vectors[:, np.argsort(values)[1:k]]
+    return layout
 
 
 def _too_small(kind: str, n_components: int) -> InputError:
@@ -120,7 +121,7 @@ def spectral_layout(
     kind : {"spectral", "tswspectral"}
         umap-learn's `init`.
     data : ndarray of float32, shape (n, d), or None
-        Places the components of a graph that has more than twice `n_components`.
+        Used to place a graph's connected components, where there are more than twice `n_components` of them.
     edges : scipy.sparse.coo_matrix, shape (n, n)
     n_components : int
         Dimensions of the layout.

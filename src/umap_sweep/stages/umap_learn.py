@@ -1,9 +1,9 @@
-"""What umap-learn 0.5.12 decides by itself, and a sweep has to decide alike."""
+"""What umap-learn 0.5.12 decides by itself, and a sweep has to decide in the same way."""
 
-# umap-learn compares all pairs below this many rows, and approximates from here on.
+# umap-learn compares all pairs of rows below this many rows, and approximates from this many on.
 SMALL_DATA = 4096
 
-# The distances from which on umap-learn takes two rows for having nothing in common.
+# By metric, the distance from which on umap-learn treats two rows as disconnected.
 DISCONNECTION_DISTANCES = {"correlation": 2, "cosine": 2, "hellinger": 1, "jaccard": 1, "dice": 1, "bit_jaccard": 1}
 
 

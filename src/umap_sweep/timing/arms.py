@@ -1,4 +1,8 @@
-"""Time one way of running the grid in fresh processes, stage by stage: one of umap-learn's four, or this pipeline."""
+"""Time one way of running the grid in fresh processes, stage by stage.
+
+Each way is an arm. Four run umap-learn: each fit computes its own k-NN (`plain_`), or the fits share one (`shared_`);
+they have no seed (`_parallel`), or they have one (`_seeded`). The fifth, `pipeline`, runs this pipeline.
+"""
 
 import csv
 import json
@@ -9,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +25,15 @@ import pyarrow.parquet as pq
 
 from umap_sweep import environment, store
 from umap_sweep.errors import InputError
+from umap_sweep.quality import benchmark
 from umap_sweep.timing import watching
 
-# In the order in which they follow each other. `start` is imports and data, and for the pipeline Snakemake's own time
-# and the start of its jobs; `other` is what else umap-learn does in a fit, and the joining of the sweep's table.
+# In the order in which they run. For umap-learn `start` is imports and reading the data, and `other` is everything else
+# in a fit. For the pipeline `start` is Snakemake's own time and the start of its jobs, and `other` is all other jobs.
 STAGES = ("start", "compilation", "knn", "graph", "initial_layout", "layout", "other")
 
-# The pipeline's jobs, by the first part of their benchmark's path and by the name of their script; all else is `other`.
+# The stage of each job of the pipeline, by the first part of the path of its benchmark, and by the name of its script.
+# All other jobs are `other`.
 STAGE_OF_JOB = {
     "knn": "knn",
     "graph": "graph",
@@ -36,21 +42,21 @@ STAGE_OF_JOB = {
     "embedding": "layout",
 }
 
-# What takes its number of threads from the environment.
+# The variables that libraries take their number of threads from.
 POOLS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-# Settings that the pipeline's arm takes over from the configuration.
+# The sections of the configuration that the timed pipeline takes over as they are.
 SETTINGS = ("knn", "umap", "cpu", "blas_threads")
 
-# From when to when something ran, and what.
+# Start and end, in seconds, of something that ran, and what it was.
 Interval = tuple[float, float, Any]
 
 
 def shares(begin: float, end: float, jobs: Iterable[Interval], compiling: Iterable[Interval]) -> dict[Any, float]:
-    """Divide the time from `begin` to `end` among what ran in it.
+    """Divide the time from `begin` to `end` among the stages that ran in it.
 
-    Every moment is divided equally among the jobs that run in it, and is `start` where none does. A job that compiles
-    counts as `compilation`.
+    Every moment is divided equally among the jobs that run at that moment, and counts as `start` where none does. For
+    the time that a job compiles, its part counts as `compilation` and not as its stage.
 
     Parameters
     ----------
@@ -59,14 +65,15 @@ def shares(begin: float, end: float, jobs: Iterable[Interval], compiling: Iterab
     jobs : iterable of (float, float, hashable)
         Start, end and stage of each job.
     compiling : iterable of (float, float, hashable)
-        The same of each time that numba compiled within a job; None for the stage stands for the only job.
+        The same for each time that numba compiled within a job. None for the stage means that there is one job at a
+        time, whose stage need not be known.
 
     Returns
     -------
     dict of hashable to float
         Seconds by stage; their sum is `end` - `begin`.
     """
-    changes = [(begin, None, 0), (end, None, 0)]
+    changes: list[tuple[float, tuple[int, Any] | None, int]] = [(begin, None, 0), (end, None, 0)]
     for kind, intervals in enumerate((jobs, compiling)):
         for start, stop, stage in intervals:
             start, stop = max(start, begin), min(stop, end)
@@ -74,7 +81,7 @@ def shares(begin: float, end: float, jobs: Iterable[Interval], compiling: Iterab
                 changes += [(start, (kind, stage), 1), (stop, (kind, stage), -1)]
     changes.sort(key=lambda change: change[0])
     running: Counter[tuple[int, Any]] = Counter()
-    result: Counter[Any] = Counter()
+    result: defaultdict[Any, float] = defaultdict(float)
     before = begin
     for moment, what, change in changes:
         if moment > before:
@@ -87,6 +94,7 @@ def shares(begin: float, end: float, jobs: Iterable[Interval], compiling: Iterab
 
 
 def _divided(running: Counter[tuple[int, Any]]) -> dict[Any, float]:
+    """Return the part of each stage in a moment, from how many jobs run (0, stage) and compile (1, stage) in it."""
     at_work = {stage: count for (kind, stage), count in running.items() if kind == 0 and count}
     compiling = {stage: count for (kind, stage), count in running.items() if kind == 1 and count}
     if None in compiling:
@@ -99,20 +107,21 @@ def _divided(running: Counter[tuple[int, Any]]) -> dict[Any, float]:
 
 
 def scaled(measured: Mapping[Any, float], fits: Sequence[int], cells: Sequence[int]) -> dict[str, tuple[float, float]]:
-    """Let the fits that were run stand for all cells.
+    """Scale the times of the fits that were run to all cells of the grid.
 
     Parameters
     ----------
-    measured : mapping
-        Seconds by a stage, or by a pair of a stage and the number of the fit it belongs to, or None.
+    measured : mapping of hashable to float
+        Seconds, by stage, or by a pair: the stage, and the number of the fit that the time belongs to or None.
     fits, cells : sequence of int
         n_neighbors of each fit, and of each cell of the grid.
 
     Returns
     -------
     dict of str to (float, float)
-        For each stage, the seconds of the whole grid and those measured. The time of a fit stands for that of as many
-        cells of its n_neighbors as there are for each fit; what belongs to no fit, and compilation, is counted once.
+        For each stage, the seconds of the whole grid and the seconds measured. The time of a fit is multiplied by the
+        number of cells with its n_neighbors, and divided by the number of fits with it. Time that belongs to no fit,
+        such as that of a shared k-NN and of compilation, is counted once.
     """
     weights = {k: cells.count(k) / fits.count(k) for k in set(fits)}
     result = dict.fromkeys(STAGES, (0.0, 0.0))
@@ -124,25 +133,24 @@ def scaled(measured: Mapping[Any, float], fits: Sequence[int], cells: Sequence[i
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment without what a job of this pipeline, or another Snakemake, is given."""
+    """Return this process's environment variables without those that Snakemake or this pipeline sets for its jobs."""
     variables = environment.without_ours(os.environ)
     return {name: value for name, value in variables.items() if not name.startswith("SNAKEMAKE_")}
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was seen of one command.
+    """What was observed of one command.
 
     Attributes
     ----------
     begin, end : float
-        Its own, in seconds since the epoch.
-    jobs : list of (float, float, hashable)
-        Start, end and stage of what ran in it.
-    compiling : list of (float, float, str or None)
-        The same of each time that numba compiled; see `shares`.
+        When the command began and ended, in seconds since the epoch.
+    jobs, compiling : list of (float, float, hashable)
+        As for the function `shares`.
     peaks : dict of str to float
-        MiB of memory of each stage's largest process, or of the only process, by the name of its script.
+        Peak memory in MiB of the largest process of each stage, by stage; where processes have no stage, by the name of
+        the script.
     """
 
     begin: float
@@ -152,7 +160,7 @@ class Run:
     peaks: dict[str, float]
 
     def shares(self) -> dict[Any, float]:
-        """Return the seconds of each stage, which add up to the wall time; see the function of this name."""
+        """Return the seconds of each stage, which add up to the wall time of the command."""
         return shares(self.begin, self.end, self.jobs, self.compiling)
 
 
@@ -167,13 +175,30 @@ def run_umap_learn(
 ) -> Run:
     """Run one of umap-learn's arms.
 
-    It runs as a notebook does: on the instruction set of the machine, and with what umap-learn has put into numba's
-    file cache when it was imported before.
+    It runs as in a notebook: with all instructions that the CPU has, and with what umap-learn puts into numba's file
+    cache when it is first imported.
+
+    Parameters
+    ----------
+    data : Path
+        The stored data set.
+    folder : Path
+        Where to run.
+    arm : str
+        See `compute`.
+    fits : sequence of mapping
+        n_neighbors, min_dist, seed and knn_seed of each fit.
+    settings : mapping
+        The configuration's `knn` and `umap`.
+    k : int
+        Of a shared k-NN.
+    threads : int
+        Of every library.
 
     Returns
     -------
     Run
-        The stage of a job is a pair of stage and number of the fit; see `scaled`.
+        In the place of a stage, a job has a pair of the stage and the number of the fit, as `scaled` takes it.
     """
     task = {
         "data": str(data),
@@ -207,20 +232,18 @@ def run_pipeline(
     snakefile: str | Path,
     target: str = "results/timed/sweep.parquet",
 ) -> Run:
-    """Run this pipeline up to the table of the sweep, or another target, in a Snakemake of its own.
-
-    The data is there already.
+    """Run this pipeline up to the table of the sweep, or another target, in a Snakemake process of its own.
 
     Parameters
     ----------
     data : Path
-        The stored data set.
+        The stored data set, which the run need not fetch.
     folder : Path
         Where to run.
     cache : Path
-        Where whatever caches compiled functions keeps them.
+        The folder for the caches of compiled functions.
     cells : sequence of mapping
-        n_neighbors, min_dist, seed and knn_seed of each.
+        n_neighbors, min_dist, seed and knn_seed of each cell.
     settings : mapping
         The configuration's `knn`, `umap`, `cpu` and `blas_threads`.
     threads : int
@@ -228,6 +251,7 @@ def run_pipeline(
     snakefile : path
         Of this pipeline.
     target : str
+        What to make, below `folder`.
     """
     results = folder / "results" / "timed"
     shutil.rmtree(results, ignore_errors=True)
@@ -252,18 +276,33 @@ def run_pipeline(
     begin, end = run_logged(command, folder, variables)
     jobs = []
     for path in (results / "benchmarks").rglob("*.tsv"):
-        with path.open(newline="") as file:
-            seconds = float(next(csv.DictReader(file, delimiter="\t"))["s"])
-        stopped = path.stat().st_mtime  # a job's benchmark is written when it ends
+        seconds = float(benchmark.read(path)["s"])
+        stopped = path.stat().st_mtime  # Snakemake writes a benchmark when its job ends
         part = path.relative_to(results / "benchmarks").parts[0].removesuffix(".tsv")
         jobs.append((stopped - seconds, stopped, STAGE_OF_JOB.get(part, "other")))
-    scripts = Path(snakefile).parent / "scripts"
-    stages = {path.name: STAGE_OF_JOB.get(path.stem, "other") for path in scripts.glob("*.py")}
+    # Snakemake's own processes are no jobs.
+    scripts = {line["script"] for line in watching.read(lines)} - {"__main__.py", "snakemake"}
+    stages = {script: STAGE_OF_JOB.get(script.removesuffix(".py"), "other") for script in scripts}
     return Run(begin, end, jobs, *seen(lines, stages))
 
 
 def seen(path: Path, stages: Mapping[str, Any]) -> tuple[list[Interval], dict[str, float]]:
-    """Return when what compiled, and each stage's largest process, of the scripts that are stages."""
+    """Return what watched processes have written down, of the scripts that are named in `stages`.
+
+    Parameters
+    ----------
+    path : Path
+        From `umap_sweep.timing.watching`.
+    stages : mapping of str to hashable
+        The stage of each script, or None.
+
+    Returns
+    -------
+    compiling : list of (float, float, hashable)
+        Start, end and stage of each time that numba compiled.
+    peaks : dict of str to float
+        As `Run` has them.
+    """
     compiling: list[Interval] = []
     peaks: dict[str, float] = {}
     for line in watching.read(path):
@@ -281,30 +320,39 @@ def seen(path: Path, stages: Mapping[str, Any]) -> tuple[list[Interval], dict[st
 def run_logged(
     command: Sequence[str], folder: Path, variables: Mapping[str, str], said: list[str] | None = None
 ) -> tuple[float, float]:
-    """Run a command in `folder`, what it says into the log, and return when it began and ended.
+    """Run a command, and write its output into the log.
 
     Parameters
     ----------
     command : sequence of str
     folder : Path
+        Where to run it.
     variables : mapping of str to str
-        Its whole environment.
+        All of its environment variables.
     said : list of str, optional
-        Receives the lines that it says.
+        Receives the lines of its output.
+
+    Returns
+    -------
+    begin, end : float
+        When the command began and ended, in seconds since the epoch.
 
     Raises
     ------
     InputError
-        Where it ends with one.
+        Where the command fails with the message of an `InputError`.
+    RuntimeError
+        Where it fails otherwise.
     """
     logger = logging.getLogger("umap_sweep")
     said = [] if said is None else said
-    # A job that is told to stop takes with it what it runs.
+    # Where this job is told to stop, the command is stopped too.
     handler = signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     begin = time.time()
     with subprocess.Popen(
         command, cwd=folder, env=dict(variables), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
+        assert process.stdout is not None  # it is a pipe
         try:
             for line in process.stdout:
                 logger.info("%s", line.rstrip())
@@ -332,27 +380,29 @@ def compute(
     threads: int,
     snakefile: str | Path,
 ) -> None:
-    """Time one arm and store what it took.
+    """Time one arm, and store the time of each stage.
 
     Parameters
     ----------
     data : path
-        The stored data set. Reading it is counted, fetching it is not.
+        The stored data set. The time to read it counts, the time to fetch it does not.
     out : path
-        Receives `arm`, `stage`, `seconds` (of the whole grid; those of an arm add up to its wall time),
-        `measured_seconds`, `cells` (of the grid), `fits` (those that were run), `sampled`, `threads` and
-        `peak_memory_mb` (of the arm's largest process). The arm `pipeline` gives a second one, `pipeline_warm`: the
-        same once more, with what the first run has put into numba's file cache.
+        Receives one row for each stage: `arm`, `stage`, `measured_seconds` (those of an arm add up to its wall time),
+        `seconds` (the same scaled to the whole grid), `cells` (how many the grid has), `fits` (how many were run),
+        `sampled` (whether fewer were run than the grid has cells), `threads` and `peak_memory_mb` (of the arm's largest
+        process, in MiB). The arm `pipeline` gives a second one, `pipeline_warm`: the same run once more, with what the
+        first run has left in numba's file cache.
     arm : str
         `plain_seeded`, `plain_parallel`, `shared_parallel`, `shared_seeded` or `pipeline`.
     fits, cells : sequence of mapping
-        n_neighbors, min_dist, seed, knn_seed and knn_k of the cells to run, and of all. The pipeline runs all.
+        n_neighbors, min_dist, seed, knn_seed and knn_k of the cells that umap-learn's arms run, and of all cells, which
+        the pipeline runs.
     settings : mapping
         The configuration's `knn`, `umap`, `cpu` and `blas_threads`.
     threads : int
-        What the arm may use.
+        Threads that the arm may use.
     snakefile : path
-        Of this pipeline, which one of the arms runs.
+        Of this pipeline, for the arm `pipeline`.
 
     Raises
     ------
@@ -381,7 +431,11 @@ def compute(
             logging.getLogger("umap_sweep").info("%s: %.1f s measured", one, sum(part for _, part in by_stage.values()))
             columns: dict[str, Any] = {"arm": [one] * len(STAGES), "stage": list(STAGES)}
             columns["seconds"], columns["measured_seconds"] = zip(*by_stage.values(), strict=True)
-            constant = {"cells": len(cells), "fits": len(run_fits), "sampled": len(run_fits) < len(cells)}
+            constant: dict[str, Any] = {
+                "cells": len(cells),
+                "fits": len(run_fits),
+                "sampled": len(run_fits) < len(cells),
+            }
             constant |= {"threads": threads, "peak_memory_mb": max(run.peaks.values())}
             tables.append(pa.table(columns | {name: [value] * len(STAGES) for name, value in constant.items()}))
     table = pa.concat_tables(tables).combine_chunks()

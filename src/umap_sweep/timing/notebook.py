@@ -1,9 +1,9 @@
-"""A grid as it is run in a notebook: umap-learn's own calls, one after the other in one process, with a clock.
+"""Run the grid as in a notebook, by umap-learn's own calls one after the other, and write down when which stage ran.
 
 Run as `python -m umap_sweep.timing.notebook TASK INTERVALS` in a fresh process. TASK is a JSON file with `data` (the
-stored data set), `arm`, `fits` (n_neighbors, min_dist, seed, knn_seed of each), `k`, `metric`, `metric_kwds` and `umap`
-(further parameters of UMAP). INTERVALS receives a list of [start, end, stage, number of the fit or null], in seconds
-since the epoch.
+stored data set), `arm` (see `umap_sweep.timing.arms`), `fits` (n_neighbors, min_dist, seed and knn_seed of each), `k`
+(of a shared k-NN), `metric`, `metric_kwds` and `umap` (further parameters of UMAP). INTERVALS is the file that
+receives, as JSON, a list of [start, end, stage, number of the fit or null]; times are in seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-# Which part of a fit each function of umap.umap_ is. What a stage calls of another is the other's time.
+# The functions of umap.umap_ that are timed, and the stage of each. Where one calls another, the time of the other
+# counts for the other's stage alone.
 STAGES = {
     "pairwise_distances": "knn",
     "nearest_neighbors": "knn",
@@ -31,7 +32,15 @@ STAGES = {
 
 
 class Clock:
-    """Writes down which stage runs when; a stage that begins within another interrupts it."""
+    """Writes down when which stage runs; a stage that begins within another one interrupts it.
+
+    Attributes
+    ----------
+    intervals : list of (float, float, str, int or None)
+        Start, end, stage, and number of the fit.
+    fit : int or None
+        The number of the fit that is running.
+    """
 
     def __init__(self) -> None:
         self.intervals: list[tuple[float, float, str, int | None]] = []
@@ -40,7 +49,7 @@ class Clock:
         self._since = 0.0
 
     def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `function` with its time counted as `stage`."""
+        """Return a function that calls `function` and writes down its time as that of `stage`."""
 
         @wraps(function)
         def run(*arguments: Any, **keywords: Any) -> Any:
@@ -62,7 +71,7 @@ class Clock:
 
     @contextmanager
     def watching(self, module: Any) -> Iterator[None]:
-        """Time the functions of umap.umap_ that `STAGES` names, while the block runs."""
+        """Time the functions named in `STAGES` while the block runs; `module` is umap.umap_."""
         originals = {name: getattr(module, name) for name in STAGES}
         for name, stage in STAGES.items():
             setattr(module, name, self.timed(stage, originals[name]))
@@ -79,9 +88,9 @@ def embeddings(task: Mapping[str, Any], clock: Clock) -> Iterator[np.ndarray]:
     Parameters
     ----------
     task : mapping
-        See the module.
+        The contents of the file TASK.
     clock : Clock
-        Receives when what ran. Everything up to the first call is start-up, and has no interval.
+        Receives the intervals. Imports and the reading of the data are start-up, and have none.
 
     Yields
     ------
@@ -103,7 +112,7 @@ def embeddings(task: Mapping[str, Any], clock: Clock) -> Iterator[np.ndarray]:
             if shared:
                 knn_seed = fit["knn_seed"] if seeded else None
                 if knn_seed not in neighbors:
-                    # The tutorial's call. It takes all cores, with a seed too.
+                    # This call, which the tutorial makes, uses all cores even with a seed.
                     neighbors[knn_seed] = umap_learn.nearest_neighbors(
                         features,
                         n_neighbors=task["k"],
@@ -114,7 +123,8 @@ def embeddings(task: Mapping[str, Any], clock: Clock) -> Iterator[np.ndarray]:
                     )
                 also["precomputed_knn"] = neighbors[knn_seed]
             if seeded:
-                also |= {"random_state": fit["seed"], "n_jobs": 1}  # it takes one job anyway, and warns if not told so
+                # A seeded UMAP uses one job anyway, and warns where it is not told so.
+                also |= {"random_state": fit["seed"], "n_jobs": 1}
             model = umap.UMAP(
                 n_neighbors=fit["n_neighbors"],
                 min_dist=fit["min_dist"],

@@ -1,4 +1,4 @@
-"""Say how long umap-learn and this pipeline take for the configured grid on this machine."""
+"""Print how long umap-learn and this pipeline take for the configured grid on this machine."""
 
 import logging
 from pathlib import Path
@@ -20,19 +20,20 @@ HEADINGS = {
 
 
 def report(rows: pd.DataFrame) -> list[str]:
-    """Return the table for the terminal, one line an arm, at most 100 columns wide.
+    """Return the table for the terminal: a line for each arm, at most 100 columns wide.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        From `umap_sweep.timing.table`.
+        The table of `umap_sweep.timing.table`.
     """
     cells = ["total", *HEADINGS.values(), "times", "MB"]
     lines = ["wall-clock seconds".ljust(23) + "".join(name.rjust(8) for name in cells[:-2]) + " times     MB"]
     seconds = rows.pivot_table(index="arm", columns="stage", values="seconds", sort=False)
     totals = seconds.sum(axis=1)
     first = totals.get("pipeline", totals.min())
-    for arm, stages in seconds.iterrows():
+    for arm in totals.index:
+        stages = seconds.loc[arm]
         found = rows[rows["arm"] == arm].iloc[0]
         name = ARMS[arm] + (" *" if found["sampled"] else "")
         times = [totals[arm], *(stages[stage] for stage in HEADINGS)]
@@ -42,12 +43,14 @@ def report(rows: pd.DataFrame) -> list[str]:
 
 
 def say(timing: str | Path, plot: str | Path, dataset: str) -> None:
-    """Print the table, what must be known to read it, and the ratios.
+    """Print the table, the notes on it, and the sentence that compares the arms.
 
     Parameters
     ----------
-    timing, plot : path
-        The stored table, and its picture to point to.
+    timing : path
+        The table of `umap_sweep.timing.table`.
+    plot : path
+        The figure of it, named in the last line.
     dataset : str
         Named in the heading.
     """

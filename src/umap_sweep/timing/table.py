@@ -1,6 +1,6 @@
-"""Join the arms of the timing into one table, and say in a sentence what it shows."""
+"""Join the timed arms into one table, and say in a sentence what it shows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from umap_sweep import store
 from umap_sweep.errors import InputError
 from umap_sweep.stages.umap_learn import SMALL_DATA
 
-# In the order in which they are shown.
+# The names of the arms for readers, in the order in which they are shown.
 ARMS = {
     "plain_seeded": "plain, seeded",
     "plain_parallel": "plain, parallel",
@@ -23,17 +23,17 @@ ARMS = {
 
 
 def seconds_text(seconds: float) -> str:
-    """Return seconds with a decimal below 100, and as a whole number above."""
+    """Return seconds as text: with one decimal below 100, as a whole number from there on."""
     return f"{seconds:.1f}" if seconds < 99.95 else f"{seconds:,.0f}"
 
 
 def sentence(totals: pd.Series) -> str:
-    """Return in words how many times as long as this pipeline umap-learn took.
+    """Say how many times as long as this pipeline umap-learn took.
 
     Parameters
     ----------
     totals : pandas.Series
-        Seconds by arm. Without the pipeline's, the fastest arm is what the others are compared with.
+        Seconds by arm. Where the pipeline is not among the arms, the others are compared with the fastest.
     """
     if "pipeline" in totals:
         bases = totals[["pipeline", "pipeline_warm"]].to_list()
@@ -41,7 +41,7 @@ def sentence(totals: pd.Series) -> str:
         says = f"umap-sweep took {cold} s from an empty compile cache and {warm} s from a warm one"
         compared = "; umap-learn took, as multiples of the two, "
     else:
-        fastest = totals.idxmin()
+        fastest = str(totals.idxmin())
         bases = [totals[fastest]]
         says = f"umap-learn took {seconds_text(totals[fastest])} s with the arm {ARMS[fastest]}"
         compared = "; as multiples of that, "
@@ -65,7 +65,7 @@ def notes(rows: int, method: str, table: pd.DataFrame) -> list[str]:
     method : str
         The configuration's `knn.method`.
     table : pandas.DataFrame
-        All arms; see `umap_sweep.timing.arms`.
+        The rows of all arms, from `umap_sweep.timing.arms`.
     """
     result = []
     learns = table[~table["arm"].str.startswith("pipeline")]
@@ -95,22 +95,23 @@ def join(arms: Sequence[str | Path], out: str | Path, csv_out: str | Path) -> No
     arms : sequence of path
         From `umap_sweep.timing.arms`.
     out : path
-        Receives their rows, in the order of `ARMS`; the record carries `sentence` and `notes`.
+        Receives the rows of all arms, in the order of `ARMS`; `sentence` and `notes` are in the record.
     csv_out : path
         Receives the same rows as CSV.
 
     Raises
     ------
     InputError
-        Where the arms cannot be compared.
+        Where the arms were timed with different data, numbers of cores, grids, machines or packages.
     """
     records = [store.read_record(path) for path in arms]
-    for name, of_record in (
-        ("data", lambda record: record["inputs"]),
-        ("number of cores", lambda record: record["threads"]),
-        ("grid", lambda record: record["key"]["cells"]),
-        ("machine or set of packages", lambda record: record["environment"]),
-    ):
+    must_agree: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "data": lambda record: record["inputs"],
+        "number of cores": lambda record: record["threads"],
+        "grid": lambda record: record["key"]["cells"],
+        "machine or set of packages": lambda record: record["environment"],
+    }
+    for name, of_record in must_agree.items():
         for path, record in zip(arms, records, strict=True):
             if of_record(record) != of_record(records[0]):
                 raise InputError(

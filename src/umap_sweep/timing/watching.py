@@ -1,4 +1,4 @@
-"""What the processes under a command do: when numba compiles in them, and how much memory they take at most."""
+"""Watch the Python processes that a command starts: when numba compiles in them, and their peak memory."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-# Names the file that every watched process adds its lines to.
+# The environment variable that names the file to which every watched process adds its lines.
 VARIABLE = "UMAP_SWEEP_WATCH"
 
 EVENTS = "numba.core.event"
 
 
 def variables(folder: Path, out: Path) -> dict[str, str]:
-    """Return environment variables under which a Python process, and those that it starts, are watched.
+    """Return environment variables under which a Python process, and all that it starts, are watched.
 
     Parameters
     ----------
     folder : Path
-        Made here; Python finds in it, by the name `sitecustomize`, what calls `watch`.
+        Is made, and receives a module `sitecustomize`, which Python imports as it starts, and which calls `watch`.
     out : Path
-        Receives JSON lines with `script` (the name of the process's script, a rule's as it is in `scripts`) and either
-        `start` and `end` (seconds since the epoch) of an outermost `numba:compile` event, or `peak_memory_mb` when the
-        process ends. Reading a function from numba's file cache is no such event.
+        Receives lines of JSON. Each has `script`, the name of the process's script (of a rule's, that in `scripts`).
+        A line has `start` and `end` (seconds since the epoch) for each time that numba compiled, or, when the process
+        ends, `peak_memory_mb` (MiB) and `seconds` since its start. A function that numba reads from its file cache
+        gives no line, nor does one that is compiled while another is.
     """
     folder.mkdir(parents=True)
     lines = ["from umap_sweep.timing import watching", "watching.watch()"]
@@ -39,22 +40,22 @@ def variables(folder: Path, out: Path) -> dict[str, str]:
 
 
 def watch() -> None:
-    """Watch this process, and import nothing for it that the process would not."""
+    """Watch this process, without importing numba where the process itself does not."""
     started = time.monotonic()
     atexit.register(lambda: _write({"peak_memory_mb": peak_memory_mb(), "seconds": time.monotonic() - started}))
     sys.meta_path.insert(0, _Finder())
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return what processes have written to `path`."""
+    """Return the lines that processes have written to `path`; none where there is no such file."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def peak_memory_mb() -> float:
-    """Return the most memory that this process has held so far, in MiB."""
+    """Return the peak resident memory of this process so far, in MiB."""
     status = Path("/proc/self/status")
     if status.exists():
-        # Not from `resource`, which on Linux counts in what the process held from which this one was started.
+        # Not from `resource`, which on Linux includes the memory of the process that started this one.
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 1024
     unit = 1024**2 if sys.platform == "darwin" else 1024
@@ -62,34 +63,36 @@ def peak_memory_mb() -> float:
 
 
 def _write(line: dict[str, Any]) -> None:
-    # Snakemake runs a copy of a rule's script, tmp1234.graph.py.
+    # Snakemake runs a copy of a rule's script that has a name such as tmp1234.graph.py.
     script = ".".join(os.path.basename(sys.argv[0]).split(".")[-2:])
-    # One short write in append mode, so that the lines of several processes do not mix.
+    # A single short write in append mode, so that the lines of several processes do not mix.
     with open(os.environ[VARIABLE], "a", encoding="utf-8") as file:
         file.write(json.dumps({"script": script, **line}) + "\n")
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Has a listener installed as soon as numba's events are there."""
+    """An import hook that installs a listener as soon as the module of numba's events is imported."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         if name != EVENTS:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
-        run = spec.loader.exec_module
+        if spec is not None:
+            loader: Any = spec.loader
+            run = loader.exec_module
 
-        def run_and_listen(module: Any) -> None:
-            run(module)
-            _listen(module)
+            def run_and_listen(module: Any) -> None:
+                run(module)
+                _listen(module)
 
-        spec.loader.exec_module = run_and_listen
+            loader.exec_module = run_and_listen
         return spec
 
 
 def _listen(events: Any) -> None:
-    class Listener(events.Listener):
-        """Notes the outermost event: a function compiles within it those that it calls."""
+    class Listener(events.Listener):  # type: ignore[misc]  # numba has no types
+        """Writes down the outermost events alone; those within them are of functions that a compiled function calls."""
 
         def __init__(self) -> None:
             self.depth, self.start = 0, 0.0

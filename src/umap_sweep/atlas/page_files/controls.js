@@ -200,7 +200,7 @@ function watchControls() {
   element('id').addEventListener('input', suggest);
   scheme.addEventListener('change', updateColours);
   window.addEventListener('hashchange', () => {
-    if (location.hash !== writtenHash) restore();
+    if (window.location.hash !== writtenHash) restore();
   });
   new ResizeObserver(resize).observe(element('plot'));
   new ResizeObserver(resize).observe(element('grid'));
@@ -221,8 +221,9 @@ function find(id) {
 function suggest() {
   element('search-note').textContent = '';
   const typed = element('id').value;
+  const most = typed ? 10 : 0;
   const found = [];
-  for (let point = 0; typed && point < count && found.length < 10; point += 1) {
+  for (let point = 0; point < count && found.length < most; point += 1) {
     if (idOf(point).startsWith(typed)) found.push(make('option', { value: idOf(point) }));
   }
   element('ids').replaceChildren(...found);
@@ -231,7 +232,7 @@ function suggest() {
 // ---- Start ---------------------------------------------------------------------------------------------------------
 
 function restore() {
-  state = fromHash(location.hash);
+  state = fromHash(window.location.hash);
   hovered = -1;
   showTool();
   showCell();

@@ -17,7 +17,7 @@ const short = (value) =>
 const rgb = (hex) => [1, 3, 5].map((place) => parseInt(hex.slice(place, place + 2), 16));
 const isolated = (text) => `\u2068${text}\u2069`; // so that text of either direction leaves its surroundings alone
 const written = (text) => text || '(blank)';
-const plural = (count, word) => `${whole(count)} ${word}${count === 1 ? '' : 's'}`;
+const plural = (number, word) => `${whole(number)} ${word}${number === 1 ? '' : 's'}`;
 
 const header = JSON.parse(element('header').textContent);
 
@@ -33,9 +33,9 @@ async function decode() {
   const known = new Map();
   return (place) => {
     if (!place) return null;
-    const [type, start, length] = place;
-    if (!known.has(start)) known.set(start, new types[type](buffer, start, length));
-    return known.get(start);
+    const [type, first, length] = place;
+    if (!known.has(first)) known.set(first, new types[type](buffer, first, length));
+    return known.get(first);
   };
 }
 
@@ -63,7 +63,7 @@ let neighborPlaces;
 let labelCodes; // category of each point, where labels are categories
 let labelValues; // where they are on a scale
 let labelLevels; // row of the palette
-let slots = []; // legend entries: {name, size, special}
+const slots = []; // legend entries: {name, size, special}
 const states = new Uint8Array(count).fill(SHOWN);
 const unknown = new Uint8Array(count).fill(MISSING);
 const single = new Uint8Array(count);

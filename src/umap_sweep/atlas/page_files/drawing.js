@@ -125,7 +125,7 @@ function adaptMovement(now) {
   movingPoints = Math.round(Math.min(movingPoints, count));
 }
 
-function picture(cell, pixels, view, small, points = count) {
+function pictureOf(cell, pixels, view, small, points = count) {
   const crowd = Math.sqrt(points);
   const least = (small ? 1 : 1.8) * density;
   const most = Math.max(0.018 * pixels, 2 * density);
@@ -153,7 +153,7 @@ function frame(now) {
   if (moving) adaptMovement(now);
   if (largeWaits) {
     const canvas = element('points');
-    const shown = picture(state.cell, canvas.width, state.view, false, moving ? movingPoints : count);
+    const shown = pictureOf(state.cell, canvas.width, state.view, false, moving ? movingPoints : count);
     if (card) card.draw(shown);
     else paint(canvas, shown);
   }
@@ -162,7 +162,7 @@ function frame(now) {
   // While the large picture moves it has the frame to itself; then as many small ones as a frame has time for.
   const began = performance.now();
   for (const panel of moving ? [] : waiting) {
-    paint(panel.points, picture(panel.cell, panel.points.width, WHOLE, true));
+    paint(panel.points, pictureOf(panel.cell, panel.points.width, WHOLE, true));
     waiting.delete(panel);
     if (performance.now() - began > 25 && element('plot').dataset.ready) break;
   }

@@ -14,12 +14,12 @@ const SMALLEST_ROUND = 2.5;
 const images = new WeakMap(); // of each canvas, to use again
 
 function paint(canvas, picture) {
-  const side = canvas.width;
+  const pixels = canvas.width;
   const context = canvas.getContext('2d', { willReadFrequently: true });
   let image = images.get(canvas);
-  if (image?.width !== side) images.set(canvas, (image = context.createImageData(side, side)));
+  if (image?.width !== pixels) images.set(canvas, (image = context.createImageData(pixels, pixels)));
   const { data } = image;
-  const { positions, levels, states, palette, view, size } = picture;
+  const { positions, levels, states: stateOf, palette: swatches, view, size } = picture;
   const [red, green, blue] = picture.background;
   new Uint32Array(data.buffer).fill(new Uint32Array(new Uint8Array([red, green, blue, 255]).buffer)[0]);
 
@@ -31,29 +31,29 @@ function paint(canvas, picture) {
     dot[place] = cover * picture.opacity;
   }
 
-  const scale = (FILL * view.zoom * side) / FULL;
-  const left = side * (0.5 - FILL * view.zoom * view.x) - width / 2 + 0.5;
-  const top = side * (0.5 + FILL * view.zoom * view.y) - width / 2 + 0.5;
-  for (const state of picture.fading ? [FADED, SHOWN] : [SHOWN]) {
+  const scale = (FILL * view.zoom * pixels) / FULL;
+  const left = pixels * (0.5 - FILL * view.zoom * view.x) - width / 2 + 0.5;
+  const top = pixels * (0.5 + FILL * view.zoom * view.y) - width / 2 + 0.5;
+  for (const drawn of picture.fading ? [FADED, SHOWN] : [SHOWN]) {
     let [r, g, b] = picture.faded;
     for (let point = 0; point < picture.points; point += 1) {
-      const x = positions[2 * point];
-      if (states[point] !== state || x === FULL) continue;
-      const column = Math.floor(left + x * scale);
+      const unitX = positions[2 * point];
+      if (stateOf[point] !== drawn || unitX === FULL) continue;
+      const column = Math.floor(left + unitX * scale);
       const row = Math.floor(top - positions[2 * point + 1] * scale);
-      if (column <= -width || row <= -width || column >= side || row >= side) continue;
-      if (state === SHOWN) {
+      if (column <= -width || row <= -width || column >= pixels || row >= pixels) continue;
+      if (drawn === SHOWN) {
         const colour = 4 * levels[point];
-        r = palette[colour];
-        g = palette[colour + 1];
-        b = palette[colour + 2];
+        r = swatches[colour];
+        g = swatches[colour + 1];
+        b = swatches[colour + 2];
       }
-      const lastRow = Math.min(row + width, side);
-      const lastColumn = Math.min(column + width, side);
+      const lastRow = Math.min(row + width, pixels);
+      const lastColumn = Math.min(column + width, pixels);
       for (let y = Math.max(row, 0); y < lastRow; y += 1) {
         for (let x = Math.max(column, 0); x < lastColumn; x += 1) {
           const cover = dot[(y - row) * width + x - column];
-          const place = 4 * (y * side + x);
+          const place = 4 * (y * pixels + x);
           data[place] += (r - data[place]) * cover;
           data[place + 1] += (g - data[place + 1]) * cover;
           data[place + 2] += (b - data[place + 2]) * cover;
@@ -168,8 +168,8 @@ class GraphicsCard {
     gl.uniform3f(uniforms.view, picture.view.x, picture.view.y, 2 * FILL * picture.view.zoom);
     gl.uniform1f(uniforms.size, picture.size);
     gl.uniform4f(uniforms.faded, ...share(picture.faded), picture.opacity);
-    for (const state of picture.fading ? [FADED, SHOWN] : [SHOWN]) {
-      gl.uniform1f(uniforms.drawn, state);
+    for (const drawn of picture.fading ? [FADED, SHOWN] : [SHOWN]) {
+      gl.uniform1f(uniforms.drawn, drawn);
       gl.drawArrays(gl.POINTS, 0, picture.points);
     }
   }

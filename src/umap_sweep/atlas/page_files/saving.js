@@ -30,7 +30,7 @@ function saveIds() {
 
 function stamp(context, cell, view, pixels, x, y, small) {
   const canvas = make('canvas', { width: pixels, height: pixels });
-  paint(canvas, picture(cell, pixels, view, small));
+  paint(canvas, pictureOf(cell, pixels, view, small));
   context.drawImage(canvas, x, y);
 }
 

@@ -15,7 +15,7 @@ const start = () => ({
   theme: 'auto',
 });
 let state = start();
-let selected = new Uint8Array(count);
+const selected = new Uint8Array(count);
 let selectedCount = 0;
 let visibleCount = count;
 let writtenHash = null;
@@ -100,7 +100,7 @@ function saveState() {
   clearTimeout(hashTimer);
   hashTimer = setTimeout(() => {
     writtenHash = toHash();
-    history.replaceState(null, '', writtenHash);
+    window.history.replaceState(null, '', writtenHash);
   }, 150);
 }
 
