@@ -1,10 +1,16 @@
-"""Write what is made from the schema of the configuration (`make docs`): its page, its copy, and config.yaml."""
+"""Write what is made from the schema of the configuration, and the picture of the rules (`make docs`).
+
+The picture needs Graphviz.
+"""
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -12,6 +18,9 @@ import yaml
 from umap_sweep.settings import schema as rules
 
 ROOT = Path(__file__).parents[1]
+
+STAGES = ("fetch", "knn", "graph", "initial_layout", "embedding")
+TARGETS = ("all", "claims", "timing", "anndata", "fingerprints")
 
 HEAD = """# Configuration
 
@@ -102,8 +111,42 @@ def files() -> dict[str, str]:
     }
 
 
+def rule_graph() -> dict[str, list[str]]:
+    """Return which rules each rule is made from, in a sweep of several seeds with all targets but `verify`.
+
+    `verify` makes the stages once more, by rules of their own.
+    """
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "seeds.yaml").write_text("grid: {seed: [1, 2]}\n")
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--rulegraph", "dot"]
+        command += ["--configfile=seeds.yaml", "--", *TARGETS]
+        done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    names = dict(re.findall(r'(\d+)\[label = "(\w+)"', done.stdout))
+    graph: dict[str, list[str]] = {name: [] for name in sorted(names.values())}
+    for above, below in re.findall(r"(\d+) -> (\d+)", done.stdout):
+        graph[names[below]].append(names[above])
+    return {name: sorted(above) for name, above in graph.items()}
+
+
+def rule_picture(graph: Mapping[str, list[str]]) -> str:
+    """Return a graph of rules for Graphviz: stages blue, targets orange."""
+    lines = [
+        "digraph rules {",
+        'rankdir=LR; nodesep=0.18; ranksep=0.45; bgcolor="white";',
+        'node [shape=box, style="rounded,filled", fillcolor="#f4f4f4", color="#999999", fontname="DejaVu Sans",',
+        'fontsize=11, height=0.32, margin="0.12,0.04"];',
+        'edge [color="#777777", arrowsize=0.6, penwidth=0.8];',
+        *(f'"{name}" [fillcolor="#d6e6f4", color="#0072b2"];' for name in STAGES),
+        *(f'"{name}" [fillcolor="#fbe3d0", color="#d55e00"];' for name in TARGETS),
+        *(f'"{one}" -> "{name}";' for name, above in graph.items() for one in above),
+    ]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
 if __name__ == "__main__":
     for path, text in files().items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(text, encoding="utf-8")
         print(f"Wrote {path}.", file=sys.stderr)
+    picture = ["dot", "-Tsvg", "-o", str(ROOT / "docs/rules.svg")]
+    subprocess.run(picture, input=rule_picture(rule_graph()), check=True, text=True)

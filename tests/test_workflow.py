@@ -358,8 +358,10 @@ def test_full_disk(tmp_path):
         ["-m", "snakefmt", "--check", "Snakefile", "workflow/Snakefile", "workflow/rules", "docs/module/Snakefile"],
         ["-m", "ruff", "check"],
         ["-m", "ruff", "format", "--check"],
+        ["-m", "mypy"],
+        ["-m", "codespell_lib"],
     ],
-    ids=["snakemake", "snakefmt", "ruff check", "ruff format"],
+    ids=["snakemake", "snakefmt", "ruff check", "ruff format", "mypy", "codespell"],
 )
 def test_lint(command):
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True)
