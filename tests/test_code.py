@@ -135,6 +135,12 @@ class TestPlan:
             for path, text in texts.items():
                 path.write_text(text)
 
+    def test_what_python_and_numba_keep_beside_modules_plans_nothing(self, project):
+        kept = project.root / "src/umap_sweep/stages/__pycache__/layout._descend-1.py311.nbi"
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(b"compiled")
+        assert project.planned() == {}
+
     @pytest.mark.parametrize("folder", ["scripts", "src", "workflow"])
     def test_the_time_of_a_file_alone_plans_nothing(self, project, folder):
         for path in (project.root / folder).rglob("*"):
@@ -333,7 +339,8 @@ class TestDigest:
 
     def test_every_module_of_a_rule_is_found_that_python_imports(self):
         """What a function imports only when it is called counts too, so that there may be more."""
-        for script in sorted((ROOT / "scripts").glob("*.py")):
+        for name in ("fetch", "knn", "graph", "initial_layout", "embedding", "cell_metrics", "plot_claims", "atlas"):
+            script = ROOT / f"scripts/{name}.py"
             tree = ast.parse(script.read_text())
             imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
             statements = "\n".join(ast.unparse(node) for node in imports)

@@ -87,6 +87,13 @@ class TestModule:
         run = snakemake(folder, "--dry-run", snakefile=ROOT / "docs/module/Snakefile")
         assert "Nothing to be done" in run.output
 
+    def test_newer_scripts_are_no_reason_to_run_again(self, example):
+        """Nor where another workflow's rules are looked at as Snakemake does it by itself."""
+        for path in (ROOT / "scripts").glob("*.py"):
+            path.touch()
+        run = snakemake(example[0], "--dry-run", snakefile=ROOT / "docs/module/Snakefile")
+        assert "Nothing to be done" in run.output
+
     def test_a_changed_table_is_embedded_again(self, example):
         folder, _ = example
         run = snakemake(folder, "--dry-run", "--forcerun", "flowers", snakefile=ROOT / "docs/module/Snakefile")
@@ -373,7 +380,7 @@ class TestCache:
             assert before in text
             module.write_text(text.replace(before, after))
             run = snakemake(tmp_path, KNN, "--dry-run", "--cache", config=IRIS, variables=variables)
-            assert f"{KNN} will be {found} global between-workflow cache" in run.output
+            assert f"{KNN} will be {found} global between-workflow cache" in run.output, run.output
 
     @pytest.mark.parametrize(
         ("pretence", "found", "jobs"),
@@ -400,7 +407,7 @@ class TestCache:
         shutil.copytree(first, tmp_path / "copy", symlinks=True)
         run = snakemake(tmp_path / "copy", KNN, "--dry-run", config=IRIS, variables=variables)
         assert run.code == 0, run.output
-        assert run.jobs == jobs
+        assert run.jobs == jobs, run.output
 
     def test_damage_names_the_file_in_the_cache(self, cache, tmp_path):
         cache = {"SNAKEMAKE_OUTPUT_CACHE": str(tmp_path)}
@@ -498,4 +505,4 @@ class TestCatalog:
         for path in (ROOT / "workflow/rules").glob("*.smk"):
             text = path.read_text()
             assert text.count("    conda:\n") == text.count("    script:\n"), path
-        assert 'report: "workflow/report/workflow.rst"' in (ROOT / "Snakefile").read_text()
+        assert 'report: "report/workflow.rst"' in (ROOT / "workflow/Snakefile").read_text()

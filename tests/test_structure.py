@@ -13,6 +13,8 @@ from conftest import ROOT
 
 import umap_sweep
 
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
 
 def linted(folder: Path) -> subprocess.CompletedProcess:
     """Check the layers of the package in `folder`."""
@@ -98,9 +100,7 @@ def test_every_rule_is_described_in_the_list():
     assert [name for name, described in listed.items() if not described] == []
 
 
-@pytest.mark.parametrize(
-    "path", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
-)
+@pytest.mark.parametrize("path", PAGES)
 def test_links_lead_somewhere(path):
     text = (ROOT / path).read_text()
     for link in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text):

@@ -230,12 +230,10 @@ class TestColumns:
     def test_an_n_neighbors_left_out(self, tmp_path):
         table = tmp_path / "cells.csv"
         table.write_text("n_neighbors,min_dist\n5,0.1\n9,0.2\n")
-        settings = {"n_neighbors": None, "min_dist": None, "table": str(table)}
-        grid = {name: value for name, value in settings.items() if value is not None}
         with pytest.raises(InputError, match=r"timing\.columns leaves n_neighbors 9 without a cell"):
             config = {"dataset": "iris", "datasets": IRIS["datasets"], "claims": {"dataset": "iris"}}
             config |= {"knn": {"metric": "euclidean", "method": "auto", "n_neighbors": 30, "seed": 1, "n_jobs": 1}}
-            config |= {"grid": grid | {"seed": [1]}, "timing": {"columns": [0.1]}}
+            config |= {"grid": {"table": str(table), "seed": [1]}, "timing": {"columns": [0.1]}}
             complete = configuration.complete(config)
             grid.timed_cells(complete, grid.cells(complete))
 

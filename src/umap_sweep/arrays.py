@@ -210,8 +210,11 @@ def measure(
 
 def _store_data(folder: Path, features: np.ndarray, labels: Sequence[Any] | np.ndarray | None = None) -> Path:
     matrix = np.asarray(features)
-    if matrix.ndim != 2:
-        raise InputError(f"The features have the shape {matrix.shape}; give an array of rows and columns.")
+    if matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
+        raise InputError(
+            f"The features have the shape {matrix.shape} and the type {matrix.dtype}; "
+            f"give an array of rows and columns of numbers."
+        )
     if labels is not None and len(labels) != len(matrix):
         raise InputError(f"There are {len(labels)} labels for {len(matrix)} rows; give one for each.")
     of_rows = None if labels is None else np.asarray(labels)

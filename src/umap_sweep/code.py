@@ -131,7 +131,9 @@ def _files_beside(module: str) -> list[Path]:
     folder = _file_of(module).parent
     if folder == PACKAGE:
         return []
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc"))
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".py")
+    # What Python and numba compile is kept beside the modules, too.
+    return sorted(path for path in files if "__pycache__" not in path.parts)
 
 
 def _digest(tree: ast.AST) -> str:

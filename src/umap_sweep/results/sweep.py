@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from umap_sweep import store
 from umap_sweep.cells.keys import KEY_COLUMNS, check_key, check_one_code
 

@@ -1,0 +1,1 @@
+"""What a sweep hands on: the tidy table, the manifest, AnnData."""
