@@ -212,9 +212,8 @@ def hold_cpu(level: str = "x86-64-v3", knn_jobs: int = 2) -> None:
 
 def without_ours(variables: Mapping[str, str]) -> dict[str, str]:
     """Return environment variables without those that a sweep sets for its jobs."""
-    ours = {CODE_VARIABLE, STAMP_VARIABLE, *job_variables(1, "native")}
-    ours |= {name for level in CPU_LEVELS.values() for name in level}
-    return {name: value for name, value in variables.items() if name not in ours}
+    ours = {*job_variables(1, "native"), *(name for level in CPU_LEVELS.values() for name in level)}
+    return {name: value for name, value in variables.items() if name not in ours and not name.startswith("UMAP_SWEEP_")}
 
 
 def _cache_folder(name: str) -> Path:

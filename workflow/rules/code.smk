@@ -1,4 +1,6 @@
 # Takes the scripts and the package; makes the code of each rule a param, and so a part of its results' key.
+import json
+import os
 from functools import cache
 
 from snakemake.sourcecache import GenericSourceFile, LocalGitFile, LocalSourceFile
@@ -7,7 +9,11 @@ from umap_sweep import code
 
 @cache
 def digest_of(script):
-    return code.of_script(workflow.source_path(f"../../scripts/{script}.py"))
+    """Found where a run is planned; the processes of Snakemake that its jobs start inherit it, because it takes a while."""
+    name = f"UMAP_SWEEP_CODE_OF_{script}"
+    if workflow.is_main_process or name not in os.environ:
+        os.environ[name] = json.dumps(code.of_script(workflow.source_path(f"../../scripts/{script}.py")))
+    return json.loads(os.environ[name])
 
 
 def code_of(script):
