@@ -4,4 +4,4 @@ from umap_sweep import job
 from umap_sweep.results import sweep
 
 with job.running(snakemake.log[0], snakemake.params.code):
-    sweep.join(snakemake.input.embeddings, snakemake.params.cell_keys, snakemake.output[0])
+    sweep.join(snakemake.input.embeddings, snakemake.params.cell_keys, snakemake.output[0], snakemake.params.today)

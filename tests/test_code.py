@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Run, snakemake
 
+import umap_sweep
 from umap_sweep import code, store
 
 CONFIG = {
@@ -139,6 +140,8 @@ class TestPlan:
         kept = project.root / "src/umap_sweep/stages/__pycache__/layout._descend-1.py311.nbi"
         kept.parent.mkdir(exist_ok=True)
         kept.write_bytes(b"compiled")
+        for name in (".knn.py.swp", "knn.py~", ".DS_Store"):
+            (project.root / "src/umap_sweep/stages" / name).write_bytes(b"an editor's")
         assert project.planned() == {}
 
     @pytest.mark.parametrize("folder", ["scripts", "src", "workflow"])
@@ -351,6 +354,35 @@ class TestDigest:
             names = {name.removeprefix("umap_sweep.") for name in loaded.split()} - code.MESSAGES
             packages = {path.parent.name for path in code.PACKAGE.glob("*/__init__.py")}
             assert names - packages <= set(code.modules_of(script)), script.name
+
+    def test_imports_by_dots_are_followed(self):
+        tree = ast.parse("from . import one\nfrom .two import x\nfrom ..cells import keys")
+        found = list(code._imported(tree, "umap_sweep.stages"))
+        assert found == ["umap_sweep.stages.one", "umap_sweep.stages.two.x", "umap_sweep.cells.keys"]
+
+    def test_no_code_is_reached_in_a_way_that_no_digest_sees(self):
+        """By the front door, which stands above all layers, or by names that are put together while the code runs."""
+        for path in sorted([*code.PACKAGE.rglob("*.py"), *(ROOT / "scripts").glob("*.py")]):
+            tree = ast.parse(path.read_text())
+            names = set(code._imported(tree, "umap_sweep"))
+            assert not {name for name in names if name.endswith(".*")}, path
+            if path != code.PACKAGE / "__init__.py":
+                assert not names & {f"umap_sweep.{name}" for name in umap_sweep.__all__}, path
+                assert not names & {"umap_sweep", "importlib.import_module", "runpy"}, path
+                calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+                called = {func.id for func in calls if isinstance(func, ast.Name)}
+                assert not called & {"exec", "eval", "__import__"}, path
+
+    def test_the_front_door_does_nothing_when_it_is_imported(self):
+        kinds = (ast.Expr, ast.Assign, ast.FunctionDef, ast.If, ast.ImportFrom)
+        for node in ast.parse((code.PACKAGE / "__init__.py").read_text()).body:
+            assert isinstance(node, kinds), ast.unparse(node)
+            if isinstance(node, ast.ImportFrom):
+                assert node.module in ("__future__", "typing")
+            if isinstance(node, ast.If):
+                assert ast.unparse(node.test) == "TYPE_CHECKING"
+            if isinstance(node, ast.Expr):
+                assert isinstance(node.value, ast.Constant)
 
     def test_the_package_s_folders_hold_no_code_of_their_own(self):
         """What stands in them would run without being seen in a digest."""

@@ -118,19 +118,81 @@ class TestArrays:
             ({"n_neighbors": 150}, "150 rows"),
             ({"n_neighbors": 5, "min_dist": 2.0}, "more than umap.spread"),
             ({"n_neighbors": 5, "metric": "far"}, "knn.metric is 'far'"),
+            ({"n_neighbors": 5.5}, "n_neighbors is 5.5; allowed is a whole number"),
+            ({"n_neighbors": 5, "min_dist": "0.1"}, "min_dist is '0.1'; allowed is a number"),
+            ({"n_neighbors": 5, "seed": None}, "seed is None; allowed is a number"),
             ({"n_neighbors": 5, "neighbors": (np.zeros((3, 5)), np.zeros((3, 5)))}, "one row for each"),
-            ({"n_neighbors": 5, "neighbors": (np.zeros((150, 4)), np.zeros((150, 4)))}, "fewer than n_neighbors 5"),
+            (
+                {"n_neighbors": 5, "neighbors": (np.zeros((150, 4), int), np.zeros((150, 4)))},
+                "fewer than n_neighbors 5",
+            ),
         ],
-        ids=str,
     )
     def test_what_does_not_fit_is_refused(self, arguments, said):
         with pytest.raises(InputError, match=said):
             umap_sweep.compute_cell(self.FEATURES, **arguments)
 
-    @pytest.mark.parametrize("features", [np.zeros(5), np.full((30, 2), np.nan), np.array([["a", "b"]] * 30)])
+    @pytest.mark.parametrize(
+        "features",
+        [
+            np.zeros(5),
+            np.zeros((0, 3)),
+            np.zeros((30, 0)),
+            [[1, 2], [3]],
+            np.full((30, 2), np.nan),
+            np.array([["a", "b"]] * 30),
+        ],
+        ids=["line", "no rows", "no columns", "ragged", "nan", "text"],
+    )
     def test_no_data(self, features):
         with pytest.raises(InputError):
             umap_sweep.compute_cell(features, 5)
+
+    def test_a_row_of_the_metrics_names_its_cell(self, results):
+        """Pandas makes all numbers of a row floats."""
+        row = umap_sweep.read_metrics(results).iloc[0]
+        cell = umap_sweep.read_cell(results, row.n_neighbors, row.min_dist, row.seed)
+        neighbors = umap_sweep.read_knn(results, knn_k=np.int64(20))
+        here = umap_sweep.compute_cell(self.FEATURES, row.n_neighbors, row.min_dist, row.seed, neighbors)
+        assert here.tobytes() == axes(cell).tobytes()
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ({"k": 0}, "from 2"),
+            ({"k": -3}, "from 2"),
+            ({"k": True}, "k is True"),
+            ({"k": 5, "method": "far"}, "allowed is one of auto"),
+            ({"k": 5, "method": "plain"}, "allowed is one of auto"),
+            ({"k": 5, "metric": "far"}, "knn.metric is 'far'"),
+            ({"k": 5, "n_jobs": 0}, "knn.n_jobs is 0"),
+            ({"k": 5, "threads": 0}, "threads is 0"),
+            ({"k": 5, "seed": -1}, "knn.seed is -1"),
+        ],
+        ids=str,
+    )
+    def test_a_search_that_cannot_be_is_refused(self, arguments, said):
+        with pytest.raises(InputError, match=said):
+            umap_sweep.nearest_neighbors(self.FEATURES, **arguments)
+
+    def test_a_knn_that_cannot_be_is_refused(self):
+        indices, distances = umap_sweep.nearest_neighbors(self.FEATURES, 6)
+        for bad in (
+            (indices + 150, distances),
+            (indices - 7, distances),
+            (indices + 0.5, distances),
+            (indices.astype(np.int64) + 2**32, distances),
+            (indices, distances * np.nan),
+            (indices, -distances),
+            (indices[:, ::-1], distances[:, ::-1]),
+            (distances, indices),
+        ):
+            with pytest.raises(InputError, match="The k-NN's"):
+                umap_sweep.compute_cell(self.FEATURES, 5, neighbors=bad)
+        cell = umap_sweep.compute_cell(self.FEATURES, 5, n_epochs=20, neighbors=(indices, distances, None))
+        assert np.isfinite(cell).all()
+        with pytest.raises(InputError, match="give one with 16 or more"):
+            umap_sweep.measure(self.FEATURES, cell, neighbors=(indices, distances))
 
     def test_shapes_are_compared(self):
         with pytest.raises(InputError, match="one row of coordinates for each"):

@@ -61,6 +61,13 @@ def nearest_neighbors(
     InputError
         Where the data has too few rows, values that are not finite, or the metric is not defined on it.
     """
+    if method not in ("auto", "exact", "nn-descent"):
+        raise InputError(f"method is {method!r}; allowed is one of auto, exact, nn-descent.")
+    k, seed = _whole("k", k), _whole("seed", seed)
+    n_jobs, threads = _whole("n_jobs", n_jobs), _whole("threads", threads)
+    complete({"knn": {"metric": metric, "method": method, "n_neighbors": k, "seed": seed, "n_jobs": n_jobs}})
+    if threads < 1:
+        raise InputError(f"threads is {threads}; allowed is a whole number from 1.")
     with TemporaryDirectory() as folder:
         values = store.read_features(_store_data(Path(folder), features))
     random_state = np.random.RandomState(seed)
@@ -72,7 +79,7 @@ def compute_cell(
     n_neighbors: int,
     min_dist: float = 0.1,
     seed: int = 10,
-    neighbors: tuple[np.ndarray, np.ndarray] | None = None,
+    neighbors: Sequence[np.ndarray] | None = None,
     metric: str = "euclidean",
     **umap: Any,
 ) -> np.ndarray:
@@ -106,10 +113,12 @@ def compute_cell(
     InputError
         Where an argument or the data does not allow it.
     """
+    n_neighbors, seed = _whole("n_neighbors", n_neighbors), _whole("seed", seed)
+    min_dist = _number("min_dist", min_dist)
     settings = complete(
         {
-            "knn": {"metric": metric, "n_neighbors": int(n_neighbors)},
-            "grid": {"n_neighbors": [int(n_neighbors)], "min_dist": [float(min_dist)], "seed": [int(seed)]},
+            "knn": {"metric": metric, "n_neighbors": n_neighbors},
+            "grid": {"n_neighbors": [n_neighbors], "min_dist": [min_dist], "seed": [seed]},
             "umap": umap,
         }
     )
@@ -135,7 +144,7 @@ def measure(
     features: np.ndarray,
     coordinates: np.ndarray,
     labels: Sequence[Any] | np.ndarray | None = None,
-    neighbors: tuple[np.ndarray, np.ndarray] | None = None,
+    neighbors: Sequence[np.ndarray] | None = None,
     metric: str = "euclidean",
     **metrics: int,
 ) -> dict[str, float | None]:
@@ -167,14 +176,19 @@ def measure(
         Where the arrays do not fit each other, or the data does not allow it.
     """
     coordinates = np.asarray(coordinates, dtype=np.float32)
-    if coordinates.ndim != 2 or len(coordinates) != len(features):
+    if coordinates.ndim != 2 or len(coordinates) != len(features) or not coordinates.shape[1]:
         raise InputError(
             f"The coordinates have the shape {coordinates.shape}, and there are {len(features)} rows of features; "
             f"give one row of coordinates for each."
         )
     settings = complete({"metrics": metrics, "knn": {"metric": metric}})
+    if len(coordinates) < 4:
+        raise InputError(f"There are {len(coordinates)} rows; metrics need at least 4.")
+    width = min(cell_metrics.NEIGHBORS + 1, len(features) - 1)
     if neighbors is None:
-        neighbors = nearest_neighbors(features, min(cell_metrics.NEIGHBORS + 1, len(features) - 1), metric)
+        neighbors = nearest_neighbors(features, width, metric)
+    elif np.asarray(neighbors[0]).shape[-1] < width:
+        raise InputError(f"The k-NN has {np.asarray(neighbors[0]).shape[-1]} columns; give one with {width} or more.")
     with TemporaryDirectory() as name:
         folder = Path(name)
         data = _store_data(folder, features, labels)
@@ -209,28 +223,57 @@ def measure(
 
 
 def _store_data(folder: Path, features: np.ndarray, labels: Sequence[Any] | np.ndarray | None = None) -> Path:
-    matrix = np.asarray(features)
-    if matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
+    try:
+        matrix = np.asarray(features)
+    except ValueError as error:
+        raise InputError(f"The features are no array ({error}); give rows of one length.") from error
+    if matrix.ndim != 2 or not matrix.size or matrix.dtype.kind not in "biuf":
         raise InputError(
             f"The features have the shape {matrix.shape} and the type {matrix.dtype}; "
             f"give an array of rows and columns of numbers."
         )
-    if labels is not None and len(labels) != len(matrix):
-        raise InputError(f"There are {len(labels)} labels for {len(matrix)} rows; give one for each.")
     of_rows = None if labels is None else np.asarray(labels)
+    if of_rows is not None and of_rows.shape != (len(matrix),):
+        count = len(of_rows) if of_rows.ndim == 1 else f"labels of the shape {of_rows.shape}, and not"
+        raise InputError(f"There are {count} labels for {len(matrix)} rows; give one for each.")
     table = matrix_table(matrix, "features", numbered(matrix.shape[1]), labels=of_rows)
     path = folder / "data.parquet"
     store.write(path, table, store.make_record("data", {}, store.fingerprint(table)))
     return path
 
 
-def _store_knn(path: Path, neighbors: tuple[np.ndarray, np.ndarray], metric: str, rows: int) -> int:
+def _whole(name: str, value: Any) -> int:
+    """Return a whole number of any type, such as a row of a data frame holds it, as an int."""
+    number = _number(name, value)
+    if number != int(number):
+        raise InputError(f"{name} is {value!r}; allowed is a whole number.")
+    return int(number)
+
+
+def _number(name: str, value: Any) -> float:
+    known = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not known or not np.isfinite(value):
+        raise InputError(f"{name} is {value!r}; allowed is a number.")
+    return float(value)
+
+
+def _store_knn(path: Path, neighbors: Sequence[np.ndarray], metric: str, rows: int) -> int:
     """Store a k-NN as its stage does, and return how many columns it has."""
-    indices, distances = (np.asarray(part) for part in neighbors)
+    indices, distances = (np.asarray(part) for part in neighbors[:2])
     if indices.shape != distances.shape or indices.ndim != 2 or len(indices) != rows:
         raise InputError(
             f"The k-NN has indices of the shape {indices.shape} and distances of {distances.shape}, and the data has "
             f"{rows} rows; give two arrays with one row for each."
+        )
+    if indices.dtype.kind not in "iu" or indices.min() < -1 or indices.max() >= rows:
+        raise InputError(
+            f"The k-NN's indices are of the type {indices.dtype}, from {indices.min()} to {indices.max()}; "
+            f"give numbers of rows, whole and from 0 to {rows - 1}, or -1 where there is no neighbour."
+        )
+    there = distances[indices >= 0]
+    if distances.dtype.kind != "f" or not (there >= 0).all() or (distances[:, 1:] < distances[:, :-1]).any():
+        raise InputError(
+            "The k-NN's distances are no floats from 0 on, nearest first; give them as they were computed."
         )
     table = knn.as_table(indices.astype(np.int32, copy=False), distances)
     key = {"metric": metric, "n_neighbors": indices.shape[1]}

@@ -93,7 +93,8 @@ def read(path: Path) -> Source:
     """Read one file of Python; see `Source`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     modules, libraries = set(), set()
-    for name in _imported(tree):
+    package = ".".join(path.resolve().relative_to(PACKAGE.resolve().parent).parts[:-1]) if _is_ours(path) else ""
+    for name in _imported(tree, package):
         top, _, rest = name.partition(".")
         if top == PACKAGE.name and rest:
             modules.add(rest if _file_of(rest).exists() else rest.rpartition(".")[0])
@@ -102,12 +103,19 @@ def read(path: Path) -> Source:
     return Source(_digest(tree), frozenset(modules - MESSAGES - {""}), frozenset(libraries))
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
+def _is_ours(path: Path) -> bool:
+    return path.resolve().is_relative_to(PACKAGE.resolve())
+
+
+def _imported(tree: ast.AST, package: str = "") -> Iterator[str]:
+    """Yield what code imports, by whole names; `package` is where it stands, for names that begin with a dot."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{one.name}" for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{one.name}" for one in node.names)
 
 
 def _closure(modules: frozenset[str]) -> set[str]:
@@ -131,9 +139,8 @@ def _files_beside(module: str) -> list[Path]:
     folder = _file_of(module).parent
     if folder == PACKAGE:
         return []
-    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".py")
-    # What Python and numba compile is kept beside the modules, too.
-    return sorted(path for path in files if "__pycache__" not in path.parts)
+    # Not all files: editors and compilers keep theirs beside the modules, too.
+    return sorted(path for path in folder.rglob("*") if path.suffix in environment.DATA_SUFFIXES)
 
 
 def _digest(tree: ast.AST) -> str:

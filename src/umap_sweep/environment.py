@@ -25,6 +25,9 @@ CODE_VARIABLE = "UMAP_SWEEP_CODE"
 # Says to a job what the files of this package were when its run was planned.
 STAMP_VARIABLE = "UMAP_SWEEP_STAMP"
 
+# The files of this package that are not Python: schemas, tables, and the parts of the atlas.
+DATA_SUFFIXES = (".css", ".html", ".js", ".yaml")
+
 # What holds each library to a level: numba's code, OpenBLAS's kernels, numpy's dispatched loops, glibc's exp, log and
 # pow. Every other library in the chain is compiled for all x86-64 CPUs alike.
 CPU_LEVELS = {
@@ -194,12 +197,14 @@ def hold_cpu(level: str = "x86-64-v3", knn_jobs: int = 2) -> None:
     """
     if level not in (*CPU_LEVELS, "native"):
         raise InputError(f"cpu is {level}; allowed is one of native, {', '.join(CPU_LEVELS)}.")
+    if knn_jobs < 1:
+        raise InputError(f"knn_jobs is {knn_jobs}; allowed is a whole number from 1.")
     variables = job_variables(knn_jobs, level)
     late = [name for name in ("numpy", "numba") if name in sys.modules]
     if late and any(os.environ.get(name) != value for name, value in variables.items()):
         raise InputError(
-            f"{' and '.join(late)} is imported already, and can no longer be held to {level}; "
-            f"call hold_cpu in the first lines, before any other import."
+            f"{' and '.join(late)} {'are' if late[1:] else 'is'} imported already, and can no longer be held to "
+            f"{level}; call hold_cpu in the first lines, before any other import."
         )
     if "GLIBC_TUNABLES" in variables and os.environ.get("GLIBC_TUNABLES") != variables["GLIBC_TUNABLES"]:
         raise InputError(
@@ -264,9 +269,9 @@ def _cpu_model() -> str:
 
 
 def stamp() -> str:
-    """Return a digest of all files of Python in this package as they stand, comments included."""
+    """Return a digest of this package's files as they stand, comments included."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", *DATA_SUFFIXES)):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -43,7 +43,7 @@ def read_metrics(folder: str | Path) -> pd.DataFrame:
 def read_cell(
     folder: str | Path, n_neighbors: int, min_dist: float, seed: int | None = None, **key: Any
 ) -> pd.DataFrame:
-    """Return one cell.
+    """Return one cell; the folder holds every cell that was ever computed, and `read_sweep` those of the last run.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def read_cell(
     InputError
         Where no cell is that, or several are.
     """
-    wanted = {"n_neighbors": n_neighbors, "min_dist": float(min_dist), **key}
+    wanted = {"n_neighbors": n_neighbors, "min_dist": min_dist, **key}
     if seed is not None:
         wanted["seed"] = seed
     return _frame(_one(folder, "embeddings", "embedding.parquet", wanted))
@@ -131,9 +131,12 @@ def _frame(path: Path) -> pd.DataFrame:
 
 def _one(folder: str | Path, stage: str, name: str, wanted: dict[str, Any]) -> Path:
     """Return the one file of a stage whose folders say what is wanted."""
-    found = {path: _key_of(path) for path in sorted((Path(folder) / stage).rglob(name))}
-    texts = {part: str(value) for part, value in wanted.items()}
-    fitting = [path for path, key in found.items() if texts.items() <= key.items()]
+    if not Path(folder).is_dir():
+        raise InputError(f"{folder} is no folder; give that of a data set's results, such as results/digits.")
+    found = {path: _key_of(path.relative_to(folder)) for path in sorted((Path(folder) / stage).rglob(name))}
+    fitting = [
+        path for path, key in found.items() if all(_is_same(key.get(part), value) for part, value in wanted.items())
+    ]
     if len(fitting) == 1:
         return fitting[0]
     asked = ", ".join(f"{part} {value}" for part, value in wanted.items()) or "anything"
@@ -143,8 +146,16 @@ def _one(folder: str | Path, stage: str, name: str, wanted: dict[str, Any]) -> P
             for part in dict.fromkeys(part for key in found.values() for part in key)
         )
         raise InputError(f"{folder} has no {stage} with {asked}; it has {known or f'no {stage} at all'}.")
-    differing = [part for part in _key_of(fitting[0]) if len({found[path][part] for path in fitting}) > 1]
+    differing = [part for part in found[fitting[0]] if len({found[path][part] for path in fitting}) > 1]
     raise InputError(f"{folder} has {len(fitting)} {stage} with {asked}; give {' and '.join(differing)} too.")
+
+
+def _is_same(text: str | None, value: Any) -> bool:
+    """Return whether a folder says a value: numbers are compared as numbers, of whatever type."""
+    try:
+        return text is not None and np.float32(text) == np.float32(value)
+    except (TypeError, ValueError):
+        return text == str(value)
 
 
 def _key_of(path: Path) -> dict[str, str]:

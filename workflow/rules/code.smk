@@ -25,6 +25,12 @@ def code_of(script):
     return code
 
 
+def todays_code(wildcards):
+    """The digest of each stage's code, to tell its files from those that other code has made."""
+    scripts = {"data": "fetch", **{stage: stage for stage in ("knn", "graph", "initial_layout", "embedding")}}
+    return {stage: digest_of(script)["digest"] for stage, script in scripts.items()}
+
+
 def leave_scripts_to_digests():
     """Keep Snakemake from running a job again because its script is newer than its results.
 

@@ -18,6 +18,7 @@ rule sweep:
         runtime=minutes_of("sweep"),
     params:
         code=code_of("sweep"),
+        today=todays_code,
         cell_keys=embedding_keys,
     script:
         "../../scripts/sweep.py"
@@ -66,6 +67,7 @@ rule manifest:
         runtime=minutes_of("manifest"),
     params:
         code=code_of("manifest"),
+        today=todays_code,
     script:
         "../../scripts/manifest.py"
 

@@ -70,22 +70,26 @@ def check_key(path: str | Path, key: dict[str, Any]) -> None:
             )
 
 
-def check_one_code(records: Mapping[str | Path, Mapping[str, Any]]) -> None:
-    """Raise an `InputError` where results of one stage were made by different code, and name those of the minority.
+def check_one_code(records: Mapping[Any, Mapping[str, Any]], today: str | None = None) -> None:
+    """Raise an `InputError` where results of one stage were made by different code, and name those to make anew.
 
     Parameters
     ----------
     records : mapping of path to mapping
         The records of several results of one stage.
+    today : str, optional
+        The digest of today's code, which others are to be replaced by. Without it, or where none has it, the fewer ones
+        are named.
     """
     paths: dict[str, list[str]] = {}
     for path, record in records.items():
         paths.setdefault(record.get("code", "unknown"), []).append(str(path))
-    if len(paths) > 1:
-        most, *others = sorted(paths.values(), key=len, reverse=True)
-        odd = [path for group in others for path in group]
-        listed = ", ".join(odd[:5]) + (f" and {len(odd) - 5} more" if len(odd) > 5 else "")
-        raise InputError(
-            f"{len(odd)} of {len(odd) + len(most)} files were made by other code than the rest: {listed}. "
-            f"Delete them and run again, or run with Snakemake's own rerun triggers."
-        )
+    if len(paths) < 2:
+        return
+    kept = today if today in paths else max(paths, key=lambda code: len(paths[code]))
+    odd = [path for code, group in paths.items() if code != kept for path in group]
+    listed = ", ".join(odd[:5]) + (f" and {len(odd) - 5} more" if len(odd) > 5 else "")
+    raise InputError(
+        f"{len(odd)} of {len(records)} files were made by other code than the rest: {listed}. "
+        f"Delete them and run again."
+    )

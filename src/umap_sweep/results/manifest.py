@@ -1,7 +1,7 @@
 """Write down what was run on what, read from the results themselves."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from umap_sweep.errors import InputError
 STAGES = ("data", "knn", "graph", "initial_layout", "embedding")
 
 
-def manifest(paths: Sequence[str | Path]) -> dict[str, Any]:
+def manifest(paths: Sequence[str | Path], today: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Collect the records of all stages, after checking that they belong together.
 
     Nothing in it comes from the configuration, so it cannot differ from what the files hold.
@@ -22,6 +22,8 @@ def manifest(paths: Sequence[str | Path]) -> dict[str, Any]:
     ----------
     paths : sequence of path
         Every stored stage of the sweep.
+    today : mapping of str to str, optional
+        The digest of today's code of each stage.
 
     Returns
     -------
@@ -37,7 +39,8 @@ def manifest(paths: Sequence[str | Path]) -> dict[str, Any]:
     """
     records = {str(path): store.read_record(path) for path in paths}
     for stage in STAGES:
-        check_one_code({path: record for path, record in records.items() if record["stage"] == stage})
+        of_stage = {path: record for path, record in records.items() if record["stage"] == stage}
+        check_one_code(of_stage, (today or {}).get(stage))
     present = {record["fingerprint"] for record in records.values()}
     environments: list[dict[str, str]] = []
     results = []
@@ -52,8 +55,8 @@ def manifest(paths: Sequence[str | Path]) -> dict[str, Any]:
     return {"environments": environments, "results": results}
 
 
-def write(paths: Sequence[str | Path], out: str | Path) -> None:
-    """Write the manifest of the stages at `paths` to `out`."""
-    text = json.dumps(manifest(paths), indent=1, sort_keys=True, allow_nan=False)
+def write(paths: Sequence[str | Path], out: str | Path, today: Mapping[str, str] | None = None) -> None:
+    """Write the manifest of the stages at `paths` to `out`; see `manifest`."""
+    text = json.dumps(manifest(paths, today), indent=1, sort_keys=True, allow_nan=False)
     with store.appearing(out) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Join all cells into one tidy table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,12 @@ from umap_sweep import store
 from umap_sweep.cells.keys import KEY_COLUMNS, check_key, check_one_code
 
 
-def join(embeddings: Sequence[str | Path], keys: Sequence[dict[str, Any]], out: str | Path) -> None:
+def join(
+    embeddings: Sequence[str | Path],
+    keys: Sequence[dict[str, Any]],
+    out: str | Path,
+    today: Mapping[str, str] | None = None,
+) -> None:
     """Write every cell into one table, cell after cell, each in the data's row order.
 
     One cell is held in memory at a time.
@@ -24,6 +29,8 @@ def join(embeddings: Sequence[str | Path], keys: Sequence[dict[str, Any]], out: 
         The key that each of them must carry.
     out : path
         Receives n_neighbors, min_dist, seed, knn_k, knn_seed, id, label (where there is one), umap_1 … umap_d.
+    today : mapping of str to str, optional
+        The digest of today's code of each stage.
 
     Raises
     ------
@@ -31,7 +38,7 @@ def join(embeddings: Sequence[str | Path], keys: Sequence[dict[str, Any]], out: 
         Where a stored embedding is not the one that its path and the configuration say, or some were laid out by other
         code than the rest.
     """
-    check_one_code({path: store.read_record(path) for path in embeddings})
+    check_one_code({path: store.read_record(path) for path in embeddings}, (today or {}).get("embedding"))
     writer = None
     with store.appearing(out) as temporary:
         try:
