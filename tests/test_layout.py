@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from umap_sweep.stages import layout
+from umap_sweep.stages import lanes, layout
 
 CASES = 60
 
@@ -76,6 +76,37 @@ def test_bits_of_umap_learn(seed):
     assert np.array_equal(initial, kept), "the initial positions were written to"
 
 
+@pytest.mark.parametrize("seed", range(CASES))
+def test_cells_side_by_side(seed):
+    """Any number of cells of one graph, in any mixture of curves, have the bits that umap-learn gives each of them."""
+    initial, graph, parameters = random_case(1000 + seed)
+    random = np.random.RandomState(seed)
+    kept = initial.copy()
+    spreads = random.choice([0.3, 1.0, 1.0, 4.0], random.randint(1, 2 * lanes.LANES + 2))
+    curves = [layout.curve_parameters(spread, spread * random.choice([0.0, 0.2, 0.5, 0.9, 1.0])) for spread in spreads]
+    del parameters["a"], parameters["b"]
+    found = layout.optimize_cells(initial, **graph, curves=curves, **parameters)
+    assert len(found) == len(curves)
+    for cell, (a, b) in zip(found, curves, strict=True):
+        expected = by_umap(initial, graph, parameters | {"a": a, "b": b})
+        differing = np.flatnonzero((cell.view(np.uint32) != expected.view(np.uint32)).any(axis=1))
+        assert len(differing) == 0, f"{len(differing)} of {len(cell)} rows differ with a {a}, b {b}, {parameters}"
+    assert np.array_equal(initial, kept), "the initial positions were written to"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_negative_samples_drawn_ahead(monkeypatch, seed):
+    """However early the negative samples are drawn, the embeddings are the same."""
+    initial, graph, parameters = random_case(2000 + seed)
+    curves = [(parameters.pop("a"), parameters.pop("b")), (1.93, 0.79), (0.115, 1.93)]
+    found = []
+    for ahead in (1, 2, 7):
+        monkeypatch.setattr(layout, "AHEAD", ahead)
+        for count in (1, 3):
+            found.append(layout.optimize_cells(initial, **graph, curves=curves[:count], **parameters)[0])
+    assert all(np.array_equal(one.view(np.uint32), found[0].view(np.uint32)) for one in found)
+
+
 def test_bits_in_a_long_run():
     """Long enough that a force wrong by the table's error, and not caught, changes some rounding."""
     random = np.random.RandomState(0)
@@ -88,10 +119,13 @@ def test_bits_in_a_long_run():
         "rng_state": np.array([1, 2, 3]),
     }
     parameters = {"n_epochs": 100, "repulsion_strength": 1.0, "learning_rate": 1.0, "negative_sample_rate": 5}
-    parameters |= dict(zip("ab", layout.curve_parameters(1.0, 0.2), strict=True))
+    curves = [layout.curve_parameters(1.0, min_dist) for min_dist in (0.0, 0.2, 0.9)]
+    cells = layout.optimize_cells(initial, **graph, curves=curves, **parameters)
+    parameters |= dict(zip("ab", curves[1], strict=True))
     found = layout.optimize(initial, **graph, **parameters)
     expected = by_umap(initial, graph, parameters)
     assert np.array_equal(found.view(np.uint32), expected.view(np.uint32))
+    assert np.array_equal(cells[1].view(np.uint32), expected.view(np.uint32))
 
 
 def test_schedule_in_several_windows(monkeypatch):
@@ -113,11 +147,11 @@ def test_force_table_within_its_error(curve):
     table, first = layout.force_table(repulsion)
     squared = np.exp2(np.random.RandomState(0).uniform(-20, 8, 200_000)).astype(np.float32)
     bits = squared.view(np.int32)
-    segment = (bits >> layout.SEGMENT_SHIFT) - first
+    segment = (bits >> lanes.SEGMENT_SHIFT) - first
     inside = (segment >= 0) & (segment < len(table))
     assert inside.mean() > 0.9, "the table does not reach as far as embeddings do"
-    offset = ((bits & layout.SEGMENT_MASK) - layout.SEGMENT_CENTRE).astype(np.float64)[inside]
-    powers = offset[:, None] ** np.arange(layout.TERMS)
+    offset = ((bits & lanes.SEGMENT_MASK) - lanes.SEGMENT_CENTRE).astype(np.float64)[inside]
+    powers = offset[:, None] ** np.arange(lanes.TERMS)
     found = (table[segment[inside]] * powers).sum(axis=1)
     exact = repulsion(squared[inside].astype(np.float64))
     assert np.abs(found / exact - 1).max() < layout.TABLE_ERROR

@@ -5,7 +5,7 @@ The arithmetic, its order and its types follow `umap.layouts.optimize_layout_euc
 both ends of an edge move, one thread. This module needs numpy and numba alone, and its machine code is loaded from
 numba's file cache.
 
-Two things make it faster, and neither changes a bit:
+Three things make it faster, and none changes a bit:
 
 - *When* an edge is sampled, and with how many negative samples, does not depend on positions. `_schedule` finds it
   for a window of epochs in one pass over the edges; the descent then reads a short list, where umap-learn looks at
@@ -13,53 +13,55 @@ Two things make it faster, and neither changes a bit:
 - Most of umap-learn's time goes to `pow`. In two dimensions `_descend` takes the force from a table of polynomials,
   whose relative error is below `TABLE_ERROR`. Positions are stored in single precision, so that error is nearly
   always lost in the rounding: where both ends of the interval of error round to the same number, that number is
-  umap-learn's. Where they do not, about once in a thousand steps, the step is done again as umap-learn does it.
+  umap-learn's. Where they do not the step is done again as umap-learn does it.
+- Neither the sampled edges nor the negative samples depend on positions, so all cells of one graph and seed have the
+  same ones. `_descend` walks them once for several cells side by side, each in a lane of its own (`lanes`). Their
+  steps take about as long as those of one cell, because most of a step is waiting for the result of the one before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-# The powers of two between which squared distances have their forces tabulated. Others are rare; their forces are
-# computed as umap-learn computes them.
-TABLE_RANGE = (-40, 24)
-# Each power of two is cut into 2**SEGMENT_BITS pieces, each with a polynomial of TERMS terms.
-SEGMENT_BITS = 3
-TERMS = 8
+from umap_sweep.stages.lanes import (
+    FIRST_SEGMENT,
+    LANES,
+    SEGMENT_BITS,
+    SEGMENT_CENTRE,
+    SEGMENT_SHIFT,
+    SEGMENTS,
+    TABLE_RANGE,
+    TERMS,
+    chosen,
+    difference,
+    load,
+    moved,
+    pointer_to,
+    positions_of,
+    prefetch,
+    squared_length,
+    step_along,
+    store,
+    tabulated,
+)
+
 # The largest relative error of a polynomial; where one has a larger error, the table is not used.
 TABLE_ERROR = 2.0**-32
-# The relative errors that `_moved` allows for: twice that of the force, and four roundings of a sum in double
-# precision.
+# The relative errors that a step allows for: twice that of the force, and four roundings of a sum in double precision.
 FORCE_MARGIN = 2.0 * TABLE_ERROR
 SUM_MARGIN = 2.0**-50
 
+# Negative samples are drawn so many sampled edges before they are needed, so that the memory can bring their positions
+# meanwhile. Where positions fit into a core's own cache it neither helps nor costs.
+AHEAD = 4
+
 # How many sampled edges are scheduled at once, at 12 bytes each; half the number of edges where that is more.
 SCHEDULE_ROWS = 4_000_000
-
-# A float32 has 23 bits after its exponent. The first SEGMENT_BITS of them tell the piece of a power of two, the others
-# the place within the piece.
-SEGMENT_SHIFT = 23 - SEGMENT_BITS
-SEGMENT_MASK = (1 << SEGMENT_SHIFT) - 1
-SEGMENT_CENTRE = 1 << (SEGMENT_SHIFT - 1)
-
-
-@intrinsic
-def _multiply_add(typing_context, x, y, z):
-    """Return x y + z, rounded once where the target CPU has an instruction for it, as LLVM contracts umap-learn's."""
-
-    def generate(context, builder, signature, arguments):
-        number = ir.FloatType()
-        function = ir.FunctionType(number, [number, number, number])
-        return builder.call(cgutils.get_or_insert_function(builder.module, function, "llvm.fmuladd.f32"), arguments)
-
-    return types.float32(types.float32, types.float32, types.float32), generate
 
 
 @numba.njit(types.float32(types.float32[::1], types.float32[::1]), fastmath=True)
@@ -237,90 +239,148 @@ def _descend_any(embedding, scheduled, a, b, gamma, alpha, rng_states):
         rng_states[j, 0], rng_states[j, 1], rng_states[j, 2] = first, second, third
 
 
-@numba.njit(fastmath={"contract"})
-def _force(table, first_segment, squared):
-    """Return the force by its polynomial at a squared distance, and whether the table has one for that distance."""
-    bits = np.float32(squared).view(np.int32)
-    segment = (bits >> SEGMENT_SHIFT) - first_segment
-    if not 0 <= segment < table.shape[0]:
-        return 0.0, False
-    t = types.float64((bits & SEGMENT_MASK) - SEGMENT_CENTRE)
-    t2 = t * t
-    low = (table[segment, 3] * t + table[segment, 2]) * t2 + (table[segment, 1] * t + table[segment, 0])
-    high = (table[segment, 7] * t + table[segment, 6]) * t2 + (table[segment, 5] * t + table[segment, 4])
-    return high * (t2 * t2) + low, True
+@numba.njit
+def _taken_out(place, width, lane, j, k):
+    """Return the positions of two vertices in one lane, shape (2, 2)."""
+    pair = np.empty((2, 2), np.float32)
+    for axis in range(2):
+        pair[0, axis] = place[(2 * j + axis) * width + lane]
+        pair[1, axis] = place[(2 * k + axis) * width + lane]
+    return pair
 
 
-@numba.njit(fastmath={"contract"})
-def _moved(position, step, alpha):
-    """Return the position after a step, and whether it is the same at both ends of the interval of error."""
-    moved = position + step * alpha
-    margin = abs(step * alpha) * FORCE_MARGIN + abs(position) * SUM_MARGIN
-    return types.float32(moved), types.float32(moved - margin) == types.float32(moved + margin)
+@numba.njit
+def _attract_again(positions, width, j, k, curves, alpha, certain):
+    """Attract as umap-learn computes it in the lanes whose bits are not set in `certain`."""
+    place = pointer_to(positions)
+    for lane in range(width):
+        if (certain >> lane) & 1:
+            continue
+        pair = _taken_out(place, width, lane, j, k)
+        # The two ends of a loop are one vertex.
+        _attract(pair, 0, 0 if j == k else 1, curves[2 * lane], curves[2 * lane + 1], alpha)
+        for axis in range(2):
+            place[(2 * j + axis) * width + lane] = pair[0, axis]
+            if j != k:
+                place[(2 * k + axis) * width + lane] = pair[1, axis]
 
 
-@numba.njit(
-    types.void(
-        types.float32[:, ::1],
-        types.int32[:, ::1],
-        types.float64,
-        types.float64,
-        types.float64,
-        types.float64,
-        types.int64[:, ::1],
-        types.float64[:, ::1],
-        types.int64,
-        types.float64[:, ::1],
-        types.int64,
-    ),
-    cache=True,
-)
-def _descend(
-    embedding, scheduled, a, b, gamma, alpha, rng_states, attraction, attraction_start, repulsion, repulsion_start
-):
-    """Walk the edges of one epoch in two dimensions, with forces from the tables where the result is certain."""
+@numba.njit
+def _repel_again(positions, width, j, k, curves, gamma, alpha, certain):
+    """Repel likewise."""
+    place = pointer_to(positions)
+    for lane in range(width):
+        if (certain >> lane) & 1:
+            continue
+        pair = _taken_out(place, width, lane, j, k)
+        _repel(pair, 0, 1, curves[2 * lane], curves[2 * lane + 1], gamma, alpha)
+        for axis in range(2):
+            place[(2 * j + axis) * width + lane] = pair[0, axis]
+
+
+@numba.njit(forceinline=True)
+def _attract_by_table(positions, width, j, k, table, curves, alpha):
+    """Attract the ends of an edge to each other, and return the new position of the first."""
+    x, y = load(positions, j, 0), load(positions, j, 1)
+    other_x, other_y = load(positions, k, 0), load(positions, k, 1)
+    dx, dy = difference(x, other_x), difference(y, other_y)
+    force, certain = tabulated(table, squared_length(dx, dy))
+    step_x, step_y = step_along(force, dx), step_along(force, dy)
+    new_x, certain_x = moved(x, step_x, alpha, FORCE_MARGIN, SUM_MARGIN)
+    new_y, certain_y = moved(y, step_y, alpha, FORCE_MARGIN, SUM_MARGIN)
+    new_other_x, certain_other_x = moved(other_x, step_x, -alpha, FORCE_MARGIN, SUM_MARGIN)
+    new_other_y, certain_other_y = moved(other_y, step_y, -alpha, FORCE_MARGIN, SUM_MARGIN)
+    certain &= certain_x & certain_y & certain_other_x & certain_other_y
+    if certain == (1 << width) - 1:
+        store(positions, k, 0, new_other_x)
+        store(positions, k, 1, new_other_y)
+        return new_x, new_y
+    _attract_again(positions, width, j, k, curves, alpha, certain)
+    store(positions, k, 0, chosen(certain, new_other_x, load(positions, k, 0)))
+    store(positions, k, 1, chosen(certain, new_other_y, load(positions, k, 1)))
+    return chosen(certain, new_x, load(positions, j, 0)), chosen(certain, new_y, load(positions, j, 1))
+
+
+@numba.njit(forceinline=True)
+def _repel_by_table(positions, width, j, k, x, y, table, curves, gamma, alpha):
+    """Return the position of the first vertex, now at x and y, after the second has repelled it."""
+    dx, dy = difference(x, load(positions, k, 0)), difference(y, load(positions, k, 1))
+    force, certain = tabulated(table, squared_length(dx, dy))
+    new_x, certain_x = moved(x, step_along(force, dx), alpha, FORCE_MARGIN, SUM_MARGIN)
+    new_y, certain_y = moved(y, step_along(force, dy), alpha, FORCE_MARGIN, SUM_MARGIN)
+    certain &= certain_x & certain_y
+    if certain == (1 << width) - 1:
+        return new_x, new_y
+    store(positions, j, 0, x)
+    store(positions, j, 1, y)
+    _repel_again(positions, width, j, k, curves, gamma, alpha, certain)
+    return chosen(certain, new_x, load(positions, j, 0)), chosen(certain, new_y, load(positions, j, 1))
+
+
+_TABLES = types.Array(types.float64, 3, "C")
+_CURVES = types.Array(types.float64, 2, "C")
+
+
+def _signature(dimensions: int) -> Any:
+    positions = types.Array(types.float32, dimensions, "C")
+    numbers = (types.float64, types.float64, types.int64[:, ::1])
+    return types.void(positions, types.int32[:, ::1], _TABLES, _TABLES, _CURVES, *numbers)
+
+
+@numba.njit([_signature(2), _signature(3)], cache=True)
+def _descend(embedding, scheduled, attraction, repulsion, curves, gamma, alpha, rng_states):
+    """Walk the edges of one epoch in two dimensions, with forces from the tables where the result is certain.
+
+    `embedding` is (n, 2), or (n, 2, `LANES`) for several cells; `attraction` and `repulsion` are their tables, and
+    `curves` their a and b.
+    """
     n_vertices = embedding.shape[0]
-    for sample in range(scheduled.shape[0]):
-        j = scheduled[sample, 0]
-        k = scheduled[sample, 1]
-        x, y = embedding[j, 0], embedding[j, 1]
-        other_x, other_y = embedding[k, 0], embedding[k, 1]
-        dx, dy = x - other_x, y - other_y
-        force, certain = _force(attraction, attraction_start, _multiply_add(dy, dy, dx * dx))
-        if certain:
-            step_x, step_y = _clip(force * dx), _clip(force * dy)
-            new_x, certain_x = _moved(x, step_x, alpha)
-            new_y, certain_y = _moved(y, step_y, alpha)
-            other_x, certain_other_x = _moved(other_x, -step_x, alpha)
-            other_y, certain_other_y = _moved(other_y, -step_y, alpha)
-            certain = certain_x and certain_y and certain_other_x and certain_other_y
-        if certain:
-            x, y = new_x, new_y
-            embedding[k, 0], embedding[k, 1] = other_x, other_y
-        else:
-            _attract(embedding, j, k, a, b, alpha)
-            x, y = embedding[j, 0], embedding[j, 1]
-
-        first, second, third = rng_states[j, 0], rng_states[j, 1], rng_states[j, 2]
-        for _ in range(scheduled[sample, 2]):
-            first, second, third = _next_random(first, second, third)
-            k = types.int32(first ^ second ^ third) % n_vertices
-            if k == j:
-                continue
-            dx, dy = x - embedding[k, 0], y - embedding[k, 1]
-            force, certain = _force(repulsion, repulsion_start, _multiply_add(dy, dy, dx * dx))
-            if certain:
-                new_x, certain_x = _moved(x, _clip(force * dx), alpha)
-                new_y, certain_y = _moved(y, _clip(force * dy), alpha)
-                certain = certain_x and certain_y
-            if certain:
-                x, y = new_x, new_y
-            else:
-                embedding[j, 0], embedding[j, 1] = x, y
-                _repel(embedding, j, k, a, b, gamma, alpha)
-                x, y = embedding[j, 0], embedding[j, 1]
-        embedding[j, 0], embedding[j, 1] = x, y
-        rng_states[j, 0], rng_states[j, 1], rng_states[j, 2] = first, second, third
+    n_samples = scheduled.shape[0]
+    width = curves.shape[0]
+    positions = positions_of(embedding)
+    attracting, repelling, curve = pointer_to(attraction), pointer_to(repulsion), pointer_to(curves)
+    most = 0
+    for sample in range(n_samples):
+        most = max(most, scheduled[sample, 2])
+    # The negative samples of the current edge and of those that come next, in a ring.
+    drawn = np.empty((AHEAD + 1, most), np.int32)
+    counts = np.zeros(AHEAD + 1, np.int64)
+    slot = 0
+    for sample in range(-AHEAD, n_samples):
+        x = y = load(positions, 0, 0)
+        j = 0
+        if sample >= 0:
+            j = scheduled[sample, 0]
+            x, y = _attract_by_table(positions, width, j, scheduled[sample, 1], attracting, curve, alpha)
+        next_j = 0
+        n_draws = 0
+        if sample + AHEAD < n_samples:
+            next_j = scheduled[sample + AHEAD, 0]
+            n_draws = scheduled[sample + AHEAD, 2]
+            prefetch(positions, next_j)
+            prefetch(positions, scheduled[sample + AHEAD, 1])
+        next_slot = slot - 1 if slot > 0 else AHEAD
+        first, second, third = rng_states[next_j, 0], rng_states[next_j, 1], rng_states[next_j, 2]
+        n_drawn = 0
+        # Drawing beside the steps takes no time of its own: the steps mostly wait for each other.
+        for place in range(max(n_draws, counts[slot])):
+            if place < n_draws:
+                first, second, third = _next_random(first, second, third)
+                k = types.int32(first ^ second ^ third) % n_vertices
+                if k != next_j:
+                    prefetch(positions, k)
+                    drawn[next_slot, n_drawn] = k
+                    n_drawn += 1
+            if place < counts[slot]:
+                k = drawn[slot, place]
+                x, y = _repel_by_table(positions, width, j, k, x, y, repelling, curve, gamma, alpha)
+        if sample >= 0:
+            store(positions, j, 0, x)
+            store(positions, j, 1, y)
+        if n_draws > 0:
+            rng_states[next_j, 0], rng_states[next_j, 1], rng_states[next_j, 2] = first, second, third
+        counts[next_slot] = n_drawn
+        slot = slot + 1 if slot < AHEAD else 0
 
 
 def force_table(force: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, int]:
@@ -341,8 +401,8 @@ def force_table(force: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, 
     first_segment : int
         Number of the first piece: the bits of a float32 distance in it, shifted right by `SEGMENT_SHIFT`.
     """
-    lowest, highest = (int(np.float32(2.0**power).view(np.int32)) >> SEGMENT_SHIFT for power in TABLE_RANGE)
-    edges = (np.arange(lowest, highest + 1) << SEGMENT_SHIFT).astype(np.int32).view(np.float32).astype(np.float64)
+    segments = np.arange(FIRST_SEGMENT, FIRST_SEGMENT + SEGMENTS + 1)
+    edges = (segments << SEGMENT_SHIFT).astype(np.int32).view(np.float32).astype(np.float64)
     left, width = edges[:-1, None], np.diff(edges)[:, None]
     nodes = np.cos((2 * np.arange(TERMS) + 1) * np.pi / (2 * TERMS))
     coefficients = force(left + width * (nodes + 1) / 2) @ np.linalg.inv(np.vander(nodes, increasing=True)).T
@@ -356,7 +416,7 @@ def force_table(force: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, 
     start = int(max(bad[bad < middle], default=-1)) + 1
     stop = int(min(bad[bad >= middle], default=len(edges) - 1))
     scale = float(SEGMENT_CENTRE) ** -np.arange(TERMS)
-    return np.ascontiguousarray(coefficients[start : max(start, stop)] * scale), lowest + start
+    return np.ascontiguousarray(coefficients[start : max(start, stop)] * scale), FIRST_SEGMENT + start
 
 
 def optimize(
@@ -397,25 +457,60 @@ def optimize(
     -------
     ndarray of float32, shape (n, n_components)
     """
-    embedding = np.array(initial, dtype=np.float32, order="C")
+    curves = [(a, b)]
+    return optimize_cells(
+        initial,
+        head,
+        tail,
+        weight,
+        rng_state,
+        curves,
+        n_epochs,
+        repulsion_strength,
+        learning_rate,
+        negative_sample_rate,
+    )[0]
+
+
+def optimize_cells(
+    initial: np.ndarray,
+    head: np.ndarray,
+    tail: np.ndarray,
+    weight: np.ndarray,
+    rng_state: np.ndarray,
+    curves: Sequence[tuple[float, float]],
+    n_epochs: int,
+    repulsion_strength: float = 1.0,
+    learning_rate: float = 1.0,
+    negative_sample_rate: int = 5,
+) -> list[np.ndarray]:
+    """Return the embeddings of several cells that share a graph and a start; each as `optimize` alone returns it.
+
+    Parameters
+    ----------
+    curves : sequence of (float, float)
+        The a and b of each cell.
+    initial, head, tail, weight, rng_state, n_epochs, repulsion_strength, learning_rate, negative_sample_rate
+        As for `optimize`.
+
+    Returns
+    -------
+    list of ndarray of float32, shape (n, n_components)
+        One for each of `curves`.
+    """
+    start = np.array(initial, dtype=np.float32, order="C")
     samples = weight / weight.max()
     samples *= n_epochs
     next_sample, next_negative_sample = np.empty(len(samples)), np.empty(len(samples))
     counts = np.zeros(n_epochs, dtype=np.int64)
     _start_schedule(samples, negative_sample_rate, next_sample, next_negative_sample, counts)
     # Each vertex has its own generator, set apart by the bit pattern of its first coordinate.
-    rng_states = np.asarray(rng_state, dtype=np.int64) + embedding[:, :1].astype(np.float64).view(np.int64)
-
-    def attraction(squared: np.ndarray) -> np.ndarray:
-        return -2.0 * a * b * squared ** (b - 1.0) / (a * squared**b + 1.0)
-
-    def repulsion(squared: np.ndarray) -> np.ndarray:
-        return 2.0 * repulsion_strength * b / ((0.001 + squared) * (a * squared**b + 1.0))
-
-    descend: Callable[..., None] = _descend_any
-    tables: tuple[np.ndarray | int, ...] = ()
-    if embedding.shape[1] == 2:
-        descend, tables = _descend, (*force_table(attraction), *force_table(repulsion))
+    rng_states = np.asarray(rng_state, dtype=np.int64) + start[:, :1].astype(np.float64).view(np.int64)
+    in_lanes = LANES if start.shape[1] == 2 else 1
+    groups = [
+        _Group(start, rng_states.copy(), curves[first : first + in_lanes], repulsion_strength)
+        for first in range(0, len(curves), in_lanes)
+    ]
 
     ends = np.concatenate([[0], np.cumsum(counts)])
     # A longer window saves passes over the edges, but its schedule takes memory.
@@ -440,9 +535,80 @@ def optimize(
         for epoch in range(first, last):
             rate = learning_rate * (1.0 - (epoch - 1) / n_epochs) if epoch > 0 else learning_rate
             part = scheduled[places[epoch - first] : places[epoch - first + 1]]
-            descend(embedding, part, a, b, repulsion_strength, rate, rng_states, *tables)
+            for group in groups:
+                group.descend(part, rate)
         first = last
-    return embedding
+    return [embedding for group in groups for embedding in group.embeddings()]
+
+
+class _Group:
+    """The cells that one walk over the edges lays out: up to `LANES` in two dimensions, otherwise one."""
+
+    def __init__(
+        self,
+        start: np.ndarray,
+        rng_states: np.ndarray,
+        curves: Sequence[tuple[float, float]],
+        repulsion_strength: float,
+    ) -> None:
+        self._n_cells = len(curves)
+        self._rng_states = rng_states
+        self._repulsion_strength = repulsion_strength
+        if len(curves) == 1:
+            self._positions = start.copy()
+        else:
+            curves = [*curves, *[curves[-1]] * (LANES - len(curves))]
+            self._positions = _in_lines_of_cache((*start.shape, LANES))
+            self._positions[:] = start[:, :, np.newaxis]
+        self._curves = np.array(curves)
+        if start.shape[1] == 2:
+            tables = [_tables(*curve, repulsion_strength) for curve in curves]
+            self._tables = [np.stack(kind) for kind in zip(*tables, strict=True)]
+
+    def descend(self, scheduled: np.ndarray, rate: float) -> None:
+        """Walk the edges of one epoch."""
+        gamma, states = self._repulsion_strength, self._rng_states
+        if self._positions.shape[1] == 2:
+            attraction, repulsion = self._tables
+            _descend(self._positions, scheduled, attraction, repulsion, self._curves, gamma, rate, states)
+        else:
+            a, b = self._curves[0]
+            _descend_any(self._positions, scheduled, a, b, gamma, rate, states)
+
+    def embeddings(self) -> list[np.ndarray]:
+        """Return the positions of each cell."""
+        if self._positions.ndim == 2:
+            return [self._positions]
+        return [np.ascontiguousarray(self._positions[:, :, lane]) for lane in range(self._n_cells)]
+
+
+def _in_lines_of_cache(shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array of float32 that begins with a line of the cache, so that no vertex is in two of them."""
+    count = int(np.prod(shape))
+    numbers = np.empty(count + 16, dtype=np.float32)
+    skipped = -numbers.ctypes.data % 64 // 4
+    return numbers[skipped : skipped + count].reshape(shape)
+
+
+def _tables(a: float, b: float, repulsion_strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the polynomials of attraction and repulsion, float64, (`SEGMENTS`, `TERMS`); NaN where there is none.
+
+    A step of NaN is not certain, so that it is done as umap-learn does it.
+    """
+
+    def attraction(squared: np.ndarray) -> np.ndarray:
+        return -2.0 * a * b * squared ** (b - 1.0) / (a * squared**b + 1.0)
+
+    def repulsion(squared: np.ndarray) -> np.ndarray:
+        return 2.0 * repulsion_strength * b / ((0.001 + squared) * (a * squared**b + 1.0))
+
+    tables = []
+    for force in (attraction, repulsion):
+        coefficients, first_segment = force_table(force)
+        tables.append(np.full((SEGMENTS, TERMS), np.nan))
+        start = first_segment - FIRST_SEGMENT
+        tables[-1][start : start + len(coefficients)] = coefficients
+    return tables[0], tables[1]
 
 
 def curve_parameters(spread: float, min_dist: float) -> tuple[float, float]:
