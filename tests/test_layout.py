@@ -94,19 +94,6 @@ def test_cells_side_by_side(seed):
     assert np.array_equal(initial, kept), "the initial positions were written to"
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_negative_samples_drawn_ahead(monkeypatch, seed):
-    """However early the negative samples are drawn, the embeddings are the same."""
-    initial, graph, parameters = random_case(2000 + seed)
-    curves = [(parameters.pop("a"), parameters.pop("b")), (1.93, 0.79), (0.115, 1.93)]
-    found = []
-    for ahead in (1, 2, 7):
-        monkeypatch.setattr(layout, "AHEAD", ahead)
-        for count in (1, 3):
-            found.append(layout.optimize_cells(initial, **graph, curves=curves[:count], **parameters)[0])
-    assert all(np.array_equal(one.view(np.uint32), found[0].view(np.uint32)) for one in found)
-
-
 def test_bits_in_a_long_run():
     """Long enough that a force wrong by the table's error, and not caught, changes some rounding."""
     random = np.random.RandomState(0)
