@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from umap_sweep.stages import lanes, layout
+from umap_sweep.stages import layout, vectors
+from umap_sweep.stages.lanes import LANES
 
 CASES = 60
 
@@ -82,7 +83,7 @@ def test_cells_side_by_side(seed):
     initial, graph, parameters = random_case(1000 + seed)
     random = np.random.RandomState(seed)
     kept = initial.copy()
-    spreads = random.choice([0.3, 1.0, 1.0, 4.0], random.randint(1, 2 * lanes.LANES + 2))
+    spreads = random.choice([0.3, 1.0, 1.0, 4.0], random.randint(1, 2 * LANES + 2))
     curves = [layout.curve_parameters(spread, spread * random.choice([0.0, 0.2, 0.5, 0.9, 1.0])) for spread in spreads]
     del parameters["a"], parameters["b"]
     found = layout.optimize_cells(initial, **graph, curves=curves, **parameters)
@@ -134,11 +135,11 @@ def test_force_table_within_its_error(curve):
     table, first = layout.force_table(repulsion)
     squared = np.exp2(np.random.RandomState(0).uniform(-20, 8, 200_000)).astype(np.float32)
     bits = squared.view(np.int32)
-    segment = (bits >> lanes.SEGMENT_SHIFT) - first
+    segment = (bits >> vectors.SEGMENT_SHIFT) - first
     inside = (segment >= 0) & (segment < len(table))
     assert inside.mean() > 0.9, "the table does not reach as far as embeddings do"
-    offset = ((bits & lanes.SEGMENT_MASK) - lanes.SEGMENT_CENTRE).astype(np.float64)[inside]
-    powers = offset[:, None] ** np.arange(lanes.TERMS)
+    offset = ((bits & vectors.SEGMENT_MASK) - vectors.SEGMENT_CENTRE).astype(np.float64)[inside]
+    powers = offset[:, None] ** np.arange(vectors.TERMS)
     found = (table[segment[inside]] * powers).sum(axis=1)
     exact = repulsion(squared[inside].astype(np.float64))
     assert np.abs(found / exact - 1).max() < layout.TABLE_ERROR

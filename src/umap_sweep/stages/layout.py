@@ -15,7 +15,7 @@ Three things make it faster, and none changes a bit:
   always lost in the rounding: where both ends of the interval of error round to the same number, that number is
   umap-learn's. Where they do not the step is done again as umap-learn does it.
 - Neither the sampled edges nor the negative samples depend on positions, so all cells of one graph and seed have the
-  same ones. `_descend` walks them once for several cells side by side, each in a lane of its own (`lanes`). Their
+  same ones. `_descend` walks them once for several cells side by side, each in a lane of its own (`vectors`). Their
   steps take about as long as those of one cell, because most of a step is waiting for the result of the one before.
 """
 
@@ -28,9 +28,9 @@ import numba
 import numpy as np
 from numba import types
 
-from umap_sweep.stages.lanes import (
+from umap_sweep.stages.lanes import LANES
+from umap_sweep.stages.vectors import (
     FIRST_SEGMENT,
-    LANES,
     SEGMENT_BITS,
     SEGMENT_CENTRE,
     SEGMENT_SHIFT,
