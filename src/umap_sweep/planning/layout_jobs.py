@@ -1,0 +1,123 @@
+"""Which cells share a layout job.
+
+Cells of one row of the grid, which differ in min_dist alone, are laid out together for little more than the price of
+one. But a job takes one core, so that where cores are many, more and smaller jobs are done sooner.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from umap_sweep.cells.grid import CELL_COLUMNS
+
+# What a job of several cells costs: so much of the time of a job of one cell, and so much more for each of its cells.
+SHARED_COST, COST_OF_A_CELL = 0.85, 0.17
+
+# What tells the rows of the grid apart.
+ROW_COLUMNS = [name for name in CELL_COLUMNS if name != "min_dist"]
+
+# The text of a min_dist, as it is in paths, and as it is in names of jobs, which have no other signs than these.
+_TEXT = str.maketrans("pm", ".-")
+_NAME = str.maketrans(".-", "pm")
+_NAMED = re.compile(r"(?:_\d+(?:p\d+)?(?:em?\d+)?){2,}$")
+
+
+def cost(cells: int) -> float:
+    """Return how many times as long as a job of one cell a job of several takes."""
+    return 1.0 if cells == 1 else SHARED_COST + COST_OF_A_CELL * cells
+
+
+def together(cells: pd.DataFrame, stored: Sequence[bool], cores: int | None, lanes: int) -> list[tuple[str, ...]]:
+    """Return the min_dist that are laid out together, in every row of the grid that has them.
+
+    Of two min_dist in one job, each row has the cells of both or of neither, and of both or of neither the results are
+    stored: so a job makes no cell that the sweep has not, and none once more because another is missing.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        From `umap_sweep.cells.grid.cells`.
+    stored : sequence of bool
+        Of each cell, whether its results are there.
+    cores : int or None
+        How many jobs run side by side; None where that is not known, and jobs are as large as they can be.
+    lanes : int
+        The largest number of cells in a job.
+
+    Returns
+    -------
+    list of tuple of str
+        Each min_dist as it is in paths. Those that stand alone are not among them.
+    """
+    groups = _alike(cells, stored)
+    missing = [(columns, rows) for columns, _, rows in groups if rows]
+    # Where nothing is missing, a change of code may still make everything anew.
+    jobs = missing or [(columns, rows) for columns, rows, _ in groups]
+    width = lanes if cores is None else _width(jobs, cores, lanes)
+    parts = [part for columns, _, _ in groups for part in _parts(columns, width)]
+    return [tuple(str(min_dist) for min_dist in part) for part in parts if len(part) > 1]
+
+
+Rows = frozenset[tuple[object, ...]]
+
+
+def _alike(cells: pd.DataFrame, stored: Sequence[bool]) -> list[tuple[list[float], Rows, Rows]]:
+    """Return the min_dist that have the same rows, of which the same are missing; these rows; and the missing ones."""
+    rows = list(cells[ROW_COLUMNS].itertuples(index=False, name=None))
+    every: dict[float, set[tuple[object, ...]]] = {}
+    missing: dict[float, set[tuple[object, ...]]] = {}
+    for min_dist, row, is_stored in zip(cells["min_dist"].tolist(), rows, stored, strict=True):
+        every.setdefault(min_dist, set()).add(row)
+        missing.setdefault(min_dist, set()).update([] if is_stored else [row])
+    groups: dict[tuple[Rows, Rows], list[float]] = {}
+    for min_dist in sorted(every):
+        groups.setdefault((frozenset(every[min_dist]), frozenset(missing[min_dist])), []).append(min_dist)
+    return [(columns, *sets) for sets, columns in groups.items()]
+
+
+def _parts(columns: Sequence[float], width: int) -> list[list[float]]:
+    """Cut columns into as few parts of at most `width` as there can be, of nearly the same size."""
+    count = math.ceil(len(columns) / width)
+    ends = [len(columns) * part // count for part in range(count + 1)]
+    return [list(columns[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
+
+
+def _width(jobs: Sequence[tuple[list[float], Rows]], cores: int, lanes: int) -> int:
+    """Return the number of cells in a job with which all is done soonest; of equals, that which takes least in all."""
+    place = ROW_COLUMNS.index("n_neighbors")
+
+    def ends(width: int) -> tuple[float, float, int]:
+        # An epoch takes samples in proportion to the weight of the graph, of which each row has log2(n_neighbors).
+        costs = [
+            cost(len(part)) * math.log2(int(str(row[place])))
+            for columns, rows in jobs
+            for part in _parts(columns, width)
+            for row in rows
+        ]
+        return round(_makespan(costs, cores), 6), round(sum(costs), 6), width
+
+    return min(range(1, lanes + 1), key=ends)
+
+
+def _makespan(costs: Sequence[float], cores: int) -> float:
+    """Return when the last job ends, where the longest starts first, and each on the first core that is free."""
+    free = [0.0] * min(cores, len(costs))
+    for one in sorted(costs, reverse=True):
+        heapq.heapreplace(free, free[0] + one)
+    return max(free)
+
+
+def job_name(rule: str, columns: Sequence[str]) -> str:
+    """Return the name of the rule that lays out some min_dist together, such as `embedding_0p1_0p25`."""
+    return "_".join([rule, *(text.translate(_NAME) for text in columns)])
+
+
+def named_columns(name: str) -> tuple[str, ...]:
+    """Return the min_dist that the name of a rule ends with, as they are in paths; none where it is of another kind."""
+    found = _NAMED.search(name)
+    return tuple(text.translate(_TEXT) for text in found[0][1:].split("_")) if found else ()
