@@ -1,4 +1,4 @@
-"""Lay out one cell of the sweep."""
+"""Lay out one or several cells of one row of the grid."""
 
 from umap_sweep import job
 from umap_sweep.stages import embedding
@@ -9,8 +9,9 @@ with job.running(snakemake.log[0], snakemake.params.code):
         snakemake.input.edges,
         snakemake.input.vertices,
         snakemake.input.initial_layout,
-        snakemake.output[0],
-        min_dist=float(snakemake.wildcards.min_dist),
+        snakemake.output.embeddings,
+        min_dist=snakemake.params.min_dist,
         key=snakemake.params.key,
         umap=snakemake.params.umap,
+        costs=snakemake.output.costs,
     )

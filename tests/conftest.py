@@ -87,7 +87,7 @@ class Stages:
         )
         graph.compute(self.knn, edges, vertices, n_neighbors, umap)
         initial_layout.compute(self.data, self.knn, edges, vertices, start, seed, self.metric, umap)
-        embedding.compute(self.data, edges, vertices, start, out, min_dist, {}, umap)
+        embedding.compute(self.data, edges, vertices, start, [out], [min_dist], {}, umap)
         names = [f"umap_{d + 1}" for d in range(umap["n_components"])]
         return np.stack([store.read(out).column(name).to_numpy() for name in names], axis=1)
 

@@ -136,7 +136,7 @@ def compute_cell(
             raise InputError(f"The k-NN has {width} columns, fewer than n_neighbors {n_neighbors}; give a wider one.")
         graph.compute(stored_knn, edges, vertices, n_neighbors, settings["umap"], settings["blas_threads"])
         initial_layout.compute(data, stored_knn, edges, vertices, start, seed, metric, settings["umap"])
-        embedding.compute(data, edges, vertices, start, out, min_dist, {}, settings["umap"])
+        embedding.compute(data, edges, vertices, start, [out], [min_dist], {}, settings["umap"])
         return store.matrix(store.read(out), "umap_")
 
 

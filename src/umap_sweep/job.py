@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from umap_sweep import environment
 from umap_sweep.errors import InputError
+
+# A rule's script imports this module first.
+_STARTED = time.monotonic()
 
 
 @contextmanager
@@ -78,3 +83,29 @@ def _stop(logger: logging.Logger, message: str) -> None:
     logger.error(message)
     print(f"umap-sweep: {message}", file=sys.stderr, flush=True)
     sys.exit(1)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What this process has taken so far: wall time since its script began, and its largest resident memory in MiB."""
+
+    seconds: float
+    peak_memory_mb: float
+
+
+def spent() -> Spent:
+    """Return what this process has taken so far."""
+    return Spent(time.monotonic() - _STARTED, peak_memory_mb())
+
+
+def peak_memory_mb() -> float:
+    """Return the peak resident memory of this process so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not from `resource`, which on Linux includes the memory of the process that started this one.
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+    import resource
+
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

@@ -61,11 +61,12 @@ rule embedding:
         vertices=VERTICES_FILE,
         initial_layout=INITIAL_LAYOUT_FILE,
     output:
-        EMBEDDING_FILE,
+        embeddings=[EMBEDDING_FILE],
+        costs=[COST_FILE],
     log:
         f"results/{{dataset}}/logs/embeddings/{CELL_FOLDERS}.log",
     benchmark:
-        EMBEDDING_BENCHMARK
+        f"results/{{dataset}}/benchmarks/embeddings/{CELL_FOLDERS}.tsv"
     priority: longest_first
     conda:
         "../../envs/umap-sweep.yaml"
@@ -74,7 +75,8 @@ rule embedding:
         runtime=minutes_of("embedding"),
     params:
         code=code_of("embedding"),
-        key=embedding_key,
+        key=row_key,
+        min_dist=min_dists,
         umap=only("n_components", "spread", "repulsion_strength", "learning_rate", "negative_sample_rate"),
     script:
         "../../scripts/embedding.py"

@@ -1,4 +1,5 @@
 # Takes a job's wildcards; makes what it reads: the user's own files, and the files and keys of its cells.
+import re
 from pathlib import Path
 
 from umap_sweep.cells.groups import as_records
@@ -48,8 +49,18 @@ def keys(cells):
     return [cell_key(cell, SETTINGS) for cell in as_records(cells)]
 
 
-def embedding_key(wildcards):
-    return keys(cells_of(wildcards))[0]
+def row_key(wildcards):
+    """The key of the cells of a row of the grid but for min_dist, the same however many of them one job lays out."""
+    names = [name for name in CELLS.types if name != "min_dist"]
+    return cell_key({name: CELLS.types[name](wildcards[name]) for name in names}, SETTINGS)
+
+
+def min_dists(wildcards, output):
+    """The min_dist of each cell that a job lays out.
+
+    Made from the output, as Snakemake sees it, which cells share a job is no reason to run it again.
+    """
+    return [float(part[1]) for path in output.embeddings for part in re.finditer("/min_dist=([^/]+)/", path)]
 
 
 def embedding_keys(wildcards):
@@ -80,8 +91,8 @@ def cell_metrics(wildcards):
     return one_a_cell(CELL_METRICS_FILE, CELLS.table)
 
 
-def embedding_benchmarks(wildcards):
-    return of_cells(EMBEDDING_BENCHMARK, CELLS.table)
+def costs(wildcards):
+    return of_cells(COST_FILE, CELLS.table)
 
 
 def seed_pairs(wildcards):

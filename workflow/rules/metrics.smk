@@ -59,10 +59,10 @@ rule cell_metrics:
 
 
 rule metrics:
-    """Join the metrics of all cells, and what their layouts cost by Snakemake's own measurement."""
+    """Join the metrics of all cells, and what their layouts cost."""
     input:
         metrics=cell_metrics,
-        benchmarks=embedding_benchmarks,
+        costs=costs,
     output:
         parquet="results/{dataset}/metrics.parquet",
         csv=report(

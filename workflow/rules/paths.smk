@@ -11,7 +11,7 @@ VERTICES_FILE = f"results/{{dataset}}/graph/{GRAPH}/vertices.parquet"
 GRID_ROW = f"{GRAPH}/seed={{seed}}"
 INITIAL_LAYOUT_FILE = f"results/{{dataset}}/initial_layout/{GRID_ROW}/initial_layout.parquet"
 EMBEDDING_FILE = f"results/{{dataset}}/embeddings/{CELL_FOLDERS}/embedding.parquet"
-EMBEDDING_BENCHMARK = f"results/{{dataset}}/benchmarks/embeddings/{CELL_FOLDERS}.tsv"
+COST_FILE = f"results/{{dataset}}/costs/{CELL_FOLDERS}/cost.json"
 STAGE_FILES = [DATA_FILE, KNN_FILE, EDGES_FILE, VERTICES_FILE, INITIAL_LAYOUT_FILE, EMBEDDING_FILE]
 
 HIGH_DIMENSIONAL_FOLDER = "results/{dataset}/high_dimensional/metric={metric}"
@@ -49,6 +49,16 @@ def of_cells(pattern, cells):
     return list(dict.fromkeys(one_a_cell(pattern, cells)))
 
 
+def placed(pattern, below):
+    """Where a file of the sweep is in a folder beside its stages."""
+    return pattern.replace("results/{dataset}/", f"results/{{dataset}}/{below}", 1)
+
+
 def again(pattern):
     """Where `verify` puts what it computes once more."""
-    return pattern.replace("results/{dataset}/", "results/{dataset}/verify/", 1)
+    return placed(pattern, "verify/")
+
+
+def of_columns(pattern, columns):
+    """The files of one stage, one for each min_dist, with the wildcards of a row of the grid."""
+    return [pattern.replace("{min_dist}", min_dist) for min_dist in columns]

@@ -3,26 +3,26 @@ from umap_sweep.planning import resources
 from umap_sweep.planning.sizes import job_size
 
 
-def size_of(wildcards, input, neighbors):
+def size_of(wildcards, input, neighbors, laid_out):
     """What a job works on. Where its input is still missing Snakemake leaves its resources open."""
     files = {name: [file] if isinstance(file, str) else file for name, file in input.items()}
-    return job_size(files, dict(wildcards.items()), CELLS, neighbors, SETTINGS["metrics"])
+    return job_size(files, dict(wildcards.items()), CELLS, neighbors, SETTINGS["metrics"], laid_out)
 
 
-def memory_of(job, neighbors="knn_k"):
+def memory_of(job, neighbors="knn_k", laid_out=1):
     """A rule's `mem_mb`, from the size of its input; twice as much when a job is tried again, as it may have lacked it."""
 
     def mem_mb(wildcards, input, attempt):
-        return resources.asked_memory_mb(job, size_of(wildcards, input, neighbors), attempt)
+        return resources.asked_memory_mb(job, size_of(wildcards, input, neighbors, laid_out), attempt)
 
     return mem_mb
 
 
-def minutes_of(job, neighbors="knn_k"):
+def minutes_of(job, neighbors="knn_k", laid_out=1):
     """A rule's `runtime`, likewise."""
 
     def runtime(wildcards, input, attempt):
-        return resources.asked_minutes(job, size_of(wildcards, input, neighbors), attempt)
+        return resources.asked_minutes(job, size_of(wildcards, input, neighbors, laid_out), attempt)
 
     return runtime
 

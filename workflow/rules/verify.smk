@@ -72,7 +72,8 @@ use rule embedding as embedding_again with:
         vertices=again(VERTICES_FILE),
         initial_layout=again(INITIAL_LAYOUT_FILE),
     output:
-        again(EMBEDDING_FILE),
+        embeddings=[again(EMBEDDING_FILE)],
+        costs=[again(COST_FILE)],
     log:
         f"results/{{dataset}}/logs/verify/embeddings/{CELL_FOLDERS}.log",
     benchmark:

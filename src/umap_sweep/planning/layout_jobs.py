@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
@@ -21,10 +21,12 @@ SHARED_COST, COST_OF_A_CELL = 0.85, 0.17
 # What tells the rows of the grid apart.
 ROW_COLUMNS = [name for name in CELL_COLUMNS if name != "min_dist"]
 
+Rows = frozenset[tuple[object, ...]]
+
 # The text of a min_dist, as it is in paths, and as it is in names of jobs, which have no other signs than these.
 _TEXT = str.maketrans("pm", ".-")
 _NAME = str.maketrans(".-", "pm")
-_NAMED = re.compile(r"(?:_\d+(?:p\d+)?(?:em?\d+)?){2,}$")
+_NUMBER = r"_\d+(?:p\d+)?(?:em?\d+)?"
 
 
 def cost(cells: int) -> float:
@@ -56,14 +58,11 @@ def together(cells: pd.DataFrame, stored: Sequence[bool], cores: int | None, lan
     """
     groups = _alike(cells, stored)
     missing = [(columns, rows) for columns, _, rows in groups if rows]
-    # Where nothing is missing, a change of code may still make everything anew.
-    jobs = missing or [(columns, rows) for columns, rows, _ in groups]
-    width = lanes if cores is None else _width(jobs, cores, lanes)
-    parts = [part for columns, _, _ in groups for part in _parts(columns, width)]
+    # What is stored may be made anew by changed code, and then all of it.
+    every = [(columns, rows) for columns, rows, _ in groups]
+    widths = {is_missing: _width(jobs, cores, lanes) for is_missing, jobs in ((True, missing), (False, every)) if jobs}
+    parts = [part for columns, _, rows in groups for part in _parts(columns, widths[bool(rows)])]
     return [tuple(str(min_dist) for min_dist in part) for part in parts if len(part) > 1]
-
-
-Rows = frozenset[tuple[object, ...]]
 
 
 def _alike(cells: pd.DataFrame, stored: Sequence[bool]) -> list[tuple[list[float], Rows, Rows]]:
@@ -87,8 +86,10 @@ def _parts(columns: Sequence[float], width: int) -> list[list[float]]:
     return [list(columns[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
 
 
-def _width(jobs: Sequence[tuple[list[float], Rows]], cores: int, lanes: int) -> int:
+def _width(jobs: Sequence[tuple[list[float], Rows]], cores: int | None, lanes: int) -> int:
     """Return the number of cells in a job with which all is done soonest; of equals, that which takes least in all."""
+    if cores is None:
+        return lanes
     place = ROW_COLUMNS.index("n_neighbors")
 
     def ends(width: int) -> tuple[float, float, int]:
@@ -117,7 +118,27 @@ def job_name(rule: str, columns: Sequence[str]) -> str:
     return "_".join([rule, *(text.translate(_NAME) for text in columns)])
 
 
-def named_columns(name: str) -> tuple[str, ...]:
-    """Return the min_dist that the name of a rule ends with, as they are in paths; none where it is of another kind."""
-    found = _NAMED.search(name)
-    return tuple(text.translate(_TEXT) for text in found[0][1:].split("_")) if found else ()
+def named_columns(name: str, rule: str, renamed: Callable[[str], str]) -> tuple[str, ...]:
+    """Return the min_dist that a rule lays out together, as they are in paths, from its name.
+
+    Parameters
+    ----------
+    name : str
+        Of any rule, as an importing workflow may have renamed it.
+    rule : str
+        As for `job_name`.
+    renamed : callable
+        Takes the name of a rule and returns the name that it has been given.
+
+    Returns
+    -------
+    tuple of str
+        Empty where the rule is another one.
+    """
+    found = re.search(rf"{rule}((?:{_NUMBER})+)", name)
+    columns = [text.translate(_TEXT) for text in found[1][1:].split("_")] if found else []
+    # What an importing workflow puts behind the name may look like one more.
+    for count in range(len(columns), 1, -1):
+        if renamed(job_name(rule, columns[:count])) == name:
+            return tuple(columns[:count])
+    return ()

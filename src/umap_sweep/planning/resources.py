@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from umap_sweep.planning import layout_jobs
 from umap_sweep.stages.umap_learn import SMALL_DATA
 
 WEIGHTS = Path(__file__).with_name("resources.yaml")
@@ -31,6 +32,9 @@ LEAST_MINUTES = 10
 
 # On a cluster, two processes of Snakemake run beside a job's own, 180 MB each, and a scheduler counts all three.
 SNAKEMAKE_MB = 400
+
+# Bytes of each row that a layout job takes for each cell but its first: where it is, and twice as the result is written.
+BYTES_OF_A_CELL = 24
 
 # The least that a k-NN job takes where NN-descent is not compiled yet.
 COMPILER_MB = 800
@@ -52,6 +56,8 @@ class Size:
         Rows of all embeddings that the job reads, together.
     compared : int
         Rows that the metrics compare with all other rows.
+    laid_out : int
+        Cells that a layout job takes.
     """
 
     rows: int = 0
@@ -60,6 +66,7 @@ class Size:
     edges: int = 0
     points: int = 0
     compared: int = 0
+    laid_out: int = 1
 
     def terms(self) -> dict[str, float]:
         """Return, by name, the quantities that weights are multiplied with."""
@@ -102,12 +109,12 @@ def memory(job: str, size: Size) -> float:
     size : Size
         Of what it works on.
     """
-    return _sum(_weights()[job]["memory"], size)
+    return _sum(_weights()[job]["memory"], size) + BYTES_OF_A_CELL * size.rows * (size.laid_out - 1)
 
 
 def seconds(job: str, size: Size) -> float:
     """Return the predicted time of a job, in seconds, the start of its process included; parameters as in `memory`."""
-    return _sum(_weights()[job]["seconds"], size)
+    return _sum(_weights()[job]["seconds"], size) * layout_jobs.cost(size.laid_out)
 
 
 def asked_memory_mb(job: str, size: Size, attempt: int) -> int:

@@ -23,6 +23,7 @@ def job_size(
     cells: Cells,
     neighbors: str,
     metrics: Mapping[str, Any],
+    laid_out: int = 1,
 ) -> Size:
     """Return the size of what a job works on.
 
@@ -41,6 +42,8 @@ def job_size(
         The column of the cells that tells how many neighbours of each row the job looks at: `knn_k` or `n_neighbors`.
     metrics : mapping
         The configuration's section `metrics`.
+    laid_out : int
+        How many cells a layout job takes.
     """
     sizes = {
         name: stored_size(paths[0], os.stat(paths[0]).st_mtime_ns)
@@ -59,6 +62,7 @@ def job_size(
         edges=sizes.get("edges", (0, 0))[0] * (widest.get("n_neighbors", 2) - 1) // (own.get("n_neighbors", 2) - 1),
         points=rows * len(files.get("embeddings", [""])),
         compared=compared_rows(rows, metrics["full_up_to"], metrics["sample"]),
+        laid_out=laid_out,
     )
 
 

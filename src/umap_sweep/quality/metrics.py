@@ -1,5 +1,6 @@
 """Join the metrics of all cells into one table, and add what each layout cost."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,40 +11,15 @@ import pyarrow.compute as pc
 from umap_sweep import store
 from umap_sweep.cells.keys import check_key
 from umap_sweep.errors import InputError
-from umap_sweep.quality import benchmark, tables
+from umap_sweep.quality import tables
 
-# What Snakemake measures while the layout runs, by its own names, and the columns that hold it. These are the only
-# columns that another run does not repeat.
-MEASURED = {"s": "layout_seconds", "max_rss": "layout_memory_mb"}
-
-
-def cost(path: str | Path) -> dict[str, float | None]:
-    """Return what Snakemake measured of the job that computed a layout.
-
-    Parameters
-    ----------
-    path : path
-        The benchmark of the job.
-
-    Returns
-    -------
-    dict of str to float or None
-        `layout_seconds`: wall time, with the start of the process; `layout_memory_mb`: the largest resident set in MiB.
-        None where Snakemake could not measure it, because the job was too short or the system is not Linux.
-    """
-    row = benchmark.read(path)
-    values: dict[str, float | None] = {}
-    for name, column in MEASURED.items():
-        try:
-            values[column] = float(row[name])
-        except ValueError:  # "-" or "NA"
-            values[column] = None
-    return values
+# What a layout job measures of itself. These are the only columns that another run does not repeat.
+MEASURED = ("layout_seconds", "layout_memory_mb")
 
 
 def join(
     metrics: Sequence[str | Path],
-    benchmarks: Sequence[str | Path],
+    costs: Sequence[str | Path],
     keys: Sequence[dict[str, Any]],
     out: str | Path,
     csv_out: str | Path,
@@ -54,8 +30,8 @@ def join(
     ----------
     metrics : sequence of path
         From `umap_sweep.quality.cell_metrics`, one for each cell; the cells of a row of the grid share one file.
-    benchmarks : sequence of path
-        What Snakemake measured of the job of each cell's layout.
+    costs : sequence of path
+        From `umap_sweep.stages.embedding`, what the layout of each cell took.
     keys : sequence of mapping
         The key of each cell.
     out : path
@@ -80,8 +56,8 @@ def join(
             )
         rows.append(row)
     table = pa.concat_tables(rows)
-    costs = [cost(path) for path in benchmarks]
-    for column in MEASURED.values():
-        table = table.append_column(column, pa.array([one[column] for one in costs], pa.float64()))
+    measured = [json.loads(Path(path).read_text()) for path in costs]
+    for column in MEASURED:
+        table = table.append_column(column, pa.array([one[column] for one in measured], pa.float64()))
     inputs = tables.by_path(list(stored))
-    tables.write(out, table, "metrics_table", inputs, csv_out=csv_out, measured=list(MEASURED.values()))
+    tables.write(out, table, "metrics_table", inputs, csv_out=csv_out, measured=MEASURED)

@@ -204,7 +204,7 @@ def cell(data: str | Path, n_neighbors: int, threads: int = 1) -> Result:
         graph.compute(stored_knn, edges, vertices, n_neighbors, umap)
         numba.set_num_threads(threads)
         initial_layout.compute(data, stored_knn, edges, vertices, start, SEED, METRIC, umap)
-        embedding.compute(data, edges, vertices, start, out, umap["min_dist"], {}, umap)
+        embedding.compute(data, edges, vertices, start, [out], [umap["min_dist"]], {}, umap)
         numba.set_num_threads(1)
         return graph.prune(stored_knn, n_neighbors), store.matrix(store.read(out), "umap_")
 

@@ -1,13 +1,15 @@
-"""Lay out one cell of the sweep: one n_neighbors, min_dist and seed."""
+"""Lay out cells of one row of the grid: one n_neighbors and seed, and one or several min_dist."""
 
+import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from umap_sweep import store
+from umap_sweep import job, store
 from umap_sweep.stages import layout
 
 
@@ -16,61 +18,69 @@ def compute(
     edges: str | Path,
     vertices: str | Path,
     initial_layout: str | Path,
-    out: str | Path,
-    min_dist: float,
+    out: Sequence[str | Path],
+    min_dist: Sequence[float],
     key: dict[str, Any],
     umap: dict[str, Any],
+    costs: Sequence[str | Path] = (),
 ) -> None:
-    """Compute and store one embedding.
+    """Compute and store the embeddings of one or several cells. Whether they are laid out together changes no bit.
 
     Parameters
     ----------
     data, edges, vertices, initial_layout : path
         What the earlier stages stored.
-    out : path
-        Receives `id`, `label` (where the data has one) and `umap_1` … `umap_d` (float32, NaN for a disconnected row),
-        in the data's row order. The fingerprint in its record is that of the coordinates alone.
-    min_dist : float
+    out : sequence of path
+        One for each cell. Receives `id`, `label` (where the data has one) and `umap_1` … `umap_d` (float32, NaN for a
+        disconnected row), in the data's row order. The fingerprint in its record is that of the coordinates alone.
+    min_dist : sequence of float
+        Of each cell.
     key : mapping
-        The full key of the cell, stored with it.
+        The key of the cells but for min_dist; with it, it is stored with each.
     umap : mapping
         The configuration's `umap` section.
+    costs : sequence of path, optional
+        One for each cell. Receives, as JSON, its part of this process's time so far (`layout_seconds`), the largest
+        memory (MiB) of this process (`layout_memory_mb`), and how many cells it laid out (`cells`).
     """
     start = store.read_record(initial_layout)
     initial = store.matrix(store.read(initial_layout), "init_")
     # The table gets no name, so that it does not stay in memory beside its arrays.
     head, tail, weight = (store.numbers(column) for column in store.read(edges, ["head", "tail", "weight"]).columns)
-    a, b = layout.curve_parameters(umap["spread"], min_dist)
-    coordinates = layout.optimize(
+    coordinates = layout.optimize_cells(
         initial,
         head,
         tail,
         weight,
         np.array(start["rng_state"]),
-        a,
-        b,
+        [layout.curve_parameters(umap["spread"], one) for one in min_dist],
         start["key"]["n_epochs"],
         umap["repulsion_strength"],
         umap["learning_rate"],
         umap["negative_sample_rate"],
     )
     disconnected = store.numbers(store.read(vertices, ["disconnected"]).column("disconnected"))
-    coordinates[disconnected] = np.nan
     if disconnected.any():
         logging.getLogger("umap_sweep").warning(
             "%d rows have no neighbour under this metric and no place in the embedding: their coordinates are NaN.",
             disconnected.sum(),
         )
-    axes = pa.table({f"umap_{d + 1}": coordinates[:, d] for d in range(umap["n_components"])})
     rows = store.read_rows(data)
     columns = dict(zip(rows.column_names, rows.columns, strict=True))
-    table = pa.table(columns | dict(zip(axes.column_names, axes.columns, strict=True)))
     inputs = {
         "data": store.read_record(data)["fingerprint"],
         "graph": store.read_record(edges)["fingerprint"],
         "initial_layout": start["fingerprint"],
     }
-    record = store.make_record(
-        "embedding", key | {"n_epochs": start["key"]["n_epochs"]}, store.fingerprint(axes), inputs
-    )
-    store.write(out, table, record, dictionary=["label"] if "label" in table.column_names else False)
+    for path, one, cell in zip(out, min_dist, coordinates, strict=True):
+        cell[disconnected] = np.nan
+        axes = pa.table({f"umap_{d + 1}": cell[:, d] for d in range(umap["n_components"])})
+        table = pa.table(columns | dict(zip(axes.column_names, axes.columns, strict=True)))
+        own = key | {"min_dist": one, "n_epochs": start["key"]["n_epochs"]}
+        record = store.make_record("embedding", own, store.fingerprint(axes), inputs)
+        store.write(path, table, record, dictionary=["label"] if "label" in table.column_names else False)
+    spent = job.spent()
+    for path in costs:
+        with store.appearing(path) as temporary:
+            cost = {"layout_seconds": spent.seconds / len(out), "layout_memory_mb": spent.peak_memory_mb}
+            temporary.write_text(json.dumps(cost | {"cells": len(out)}) + "\n")

@@ -25,8 +25,7 @@ import pyarrow.parquet as pq
 
 from umap_sweep import environment, store
 from umap_sweep.errors import InputError
-from umap_sweep.quality import benchmark
-from umap_sweep.timing import watching
+from umap_sweep.timing import benchmark, watching
 
 # In the order in which they run. For umap-learn `start` is imports and reading the data, and `other` is everything else
 # in a fit. For the pipeline `start` is Snakemake's own time and the start of its jobs, and `other` is all other jobs.

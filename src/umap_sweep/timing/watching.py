@@ -7,11 +7,12 @@ import importlib.abc
 import importlib.util
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from umap_sweep import job
 
 # The environment variable that names the file to which every watched process adds its lines.
 VARIABLE = "UMAP_SWEEP_WATCH"
@@ -42,24 +43,13 @@ def variables(folder: Path, out: Path) -> dict[str, str]:
 def watch() -> None:
     """Watch this process, without importing numba where the process itself does not."""
     started = time.monotonic()
-    atexit.register(lambda: _write({"peak_memory_mb": peak_memory_mb(), "seconds": time.monotonic() - started}))
+    atexit.register(lambda: _write({"peak_memory_mb": job.peak_memory_mb(), "seconds": time.monotonic() - started}))
     sys.meta_path.insert(0, _Finder())
 
 
 def read(path: Path) -> list[dict[str, Any]]:
     """Return the lines that processes have written to `path`; none where there is no such file."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def peak_memory_mb() -> float:
-    """Return the peak resident memory of this process so far, in MiB."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Not from `resource`, which on Linux includes the memory of the process that started this one.
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 1024
-    unit = 1024**2 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _write(line: dict[str, Any]) -> None:
