@@ -16,8 +16,12 @@ def side_by_side():
 
 def rules_of_this_process():
     """The rules of the jobs that a process was started for by another, whose command line alone says it so early."""
-    arguments = sys.argv[sys.argv.index("--target-jobs") + 1 :] if "--target-jobs" in sys.argv else []
-    return [argument.partition(":")[0] for argument in arguments]
+    rules = []
+    for argument in sys.argv[sys.argv.index("--target-jobs") + 1 :]:
+        if argument.startswith("-"):
+            break
+        rules.append(argument.partition(":")[0])
+    return list(dict.fromkeys(rules))
 
 
 def is_stored(path):
@@ -40,7 +44,10 @@ def laid_out_together(single, cells, below):
     the name of that job's rule.
     """
     renamed = workflow.modifier.modify_rulename
-    if not workflow.is_main_process:
+    # An importing workflow may leave the rule out, or replace it.
+    if workflow.modifier.avail_rulename(single) is None:
+        return []
+    if not workflow.is_main_process and "--target-jobs" in sys.argv:
         named = (layout_jobs.named_columns(name, single, renamed) for name in rules_of_this_process())
         return list(filter(None, named))
     # What the command line says of the rule by its name, for instance that it is to run again, is about all cells.
@@ -56,11 +63,9 @@ def take_over(single, job):
     """
     workflow.ruleorder(job, single)
     single, job = map(workflow.modifier.modify_rulename, (single, job))
-    # An importing workflow may have left them out.
-    if workflow.is_rule(single) and workflow.is_rule(job):
-        asked = workflow.resource_settings._parsed_overwrite_resources
-        workflow.get_rule(job).resources.update({**asked.get(single, {}), **asked.get(job, {})})
-        workflow.get_rule(job).run_func_src = workflow.get_rule(single).run_func_src
+    asked = workflow.resource_settings._parsed_overwrite_resources
+    workflow.get_rule(job).resources.update({**asked.get(single, {}), **asked.get(job, {})})
+    workflow.get_rule(job).run_func_src = workflow.get_rule(single).run_func_src
 
 
 def of_their_rows(columns):
