@@ -121,7 +121,8 @@ def rule_graph() -> dict[str, list[str]]:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--rulegraph", "dot"]
         command += ["--configfile=seeds.yaml", "--", *TARGETS]
         done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-    names = dict(re.findall(r'(\d+)\[label = "(\w+)"', done.stdout))
+    # A rule that lays out several cells at once, such as embedding_0p0_0p5, is drawn as the one that lays out one.
+    names = dict(re.findall(r'(\d+)\[label = "(\w+?)(?:_\d\w*)?"', done.stdout))
     graph: dict[str, list[str]] = {name: [] for name in sorted(names.values())}
     for above, below in re.findall(r"(\d+) -> (\d+)", done.stdout):
         graph[names[below]].append(names[above])

@@ -1,6 +1,7 @@
 """What the tests share: the CPU held, and one way to store data and to run the stages on it."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -125,6 +126,12 @@ class Run:
         """Number of jobs by rule, from the table that Snakemake prints before it starts."""
         table = self.output.partition("Job stats:")[2].partition("total")[0]
         return {line.split()[0]: int(line.split()[1]) for line in table.splitlines()[3:] if line.strip()}
+
+    @property
+    def laid_out(self) -> int:
+        """Number of cells that are to be laid out, whichever of them share a job."""
+        names = {name: re.search(r"embedding((?:_\d\w*?)*)$", name) for name in self.jobs}
+        return sum(max(name[1].count("_"), 1) * self.jobs[rule] for rule, name in names.items() if name)
 
 
 def snakemake(

@@ -65,7 +65,7 @@ class TestModule:
         folder, run = example
         assert run.code == 0, run.output
         assert run.jobs["best_cell"] == run.jobs["all"] == 1  # its own target is the default one
-        assert run.jobs["umap_embedding"] == 4
+        assert run.laid_out == 4
         assert "umap_atlas" not in run.jobs
         metrics = pd.read_parquet(folder / "embedding/results/flowers/metrics.parquet")
         best = metrics.sort_values("recall_15").iloc[-1]
@@ -98,7 +98,7 @@ class TestModule:
         folder, _ = example
         run = snakemake(folder, "--dry-run", "--forcerun", "flowers", snakefile=ROOT / "docs/module/Snakefile")
         assert run.jobs["umap_fetch"] == run.jobs["umap_knn"] == 1
-        assert run.jobs["umap_embedding"] == 4
+        assert run.laid_out == 4
 
     def test_verify_and_fingerprints(self, example):
         folder, _ = example
@@ -236,7 +236,7 @@ use rule * from umap_sweep
         run = self.run(deployed, "--dry-run")
         assert run.code == 0, run.output
         assert run.jobs["all"] == 1
-        assert run.jobs["embedding"] == 16
+        assert run.laid_out == 16
 
     @pytest.mark.parametrize(
         ("installed", "said"),

@@ -159,16 +159,23 @@ class TestFinishedSweep:
             ),
             (
                 {"grid": {"seed": [10, 11]}},
-                {"initial_layout": 2, "embedding": 4, "cell_metrics": 2, "manifest": 1, **COMPARED, "plot_grid": 2}
+                {
+                    "initial_layout": 2,
+                    "embedding_0p0_0p5": 2,
+                    "cell_metrics": 2,
+                    "manifest": 1,
+                    **COMPARED,
+                    "plot_grid": 2,
+                }
                 | {"seed_pairs": 4, "stability": 1, "plot_stability": 1, "plot_instability": 1},
             ),
             (
                 {"umap": {"repulsion_strength": 2.0}},
-                {"embedding": 4, "cell_metrics": 2, "manifest": 1, **COMPARED},
+                {"embedding_0p0_0p5": 2, "cell_metrics": 2, "manifest": 1, **COMPARED},
             ),
             (
                 {"cpu": "x86-64-v2"},
-                {"knn": 1, "high_dimensional": 1, "graph": 2, "initial_layout": 2, "embedding": 4}
+                {"knn": 1, "high_dimensional": 1, "graph": 2, "initial_layout": 2, "embedding_0p0_0p5": 2}
                 | {"cell_metrics": 2, "manifest": 1, **COMPARED},
             ),
         ],

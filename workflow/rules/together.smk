@@ -1,110 +1,13 @@
-# Takes the cells and what is stored of them; makes rules that lay out several cells of one row of the grid in one job.
-import re
-import sys
-from pathlib import Path
-
-from umap_sweep.planning import layout_jobs
-from umap_sweep.stages.lanes import lanes
-
-
-def side_by_side():
-    """How many jobs run at one time, as far as the command line says it."""
-    jobs = workflow.resource_settings.nodes
-    # By `unlimited`, which is a very large number here, a scheduler is left to say how many.
-    return None if jobs == sys.maxsize else jobs or workflow.resource_settings.cores
-
-
-def rules_of_this_process():
-    """The rules of the jobs that a process was started for by another, whose command line alone says it so early."""
-    rules = []
-    for argument in sys.argv[sys.argv.index("--target-jobs") + 1 :]:
-        if argument.startswith("-"):
-            break
-        rules.append(argument.partition(":")[0])
-    return list(dict.fromkeys(rules))
-
-
-def is_stored(path):
-    """Whether a result is there, under the prefix that an importing workflow gives."""
-    return Path(workflow.modifier.modify_path(path, "output")).exists()
-
-
-def stored(cells, below):
-    """Of each cell, whether its results are there. In a remote storage none counts as such."""
-    if workflow.storage_settings.default_storage_provider is not None:
-        return [False] * len(cells)
-    files = zip(*(one_a_cell(placed(pattern, below), cells) for pattern in (EMBEDDING_FILE, COST_FILE)))
-    return [all(map(is_stored, paths)) for paths in files]
-
-
-def laid_out_together(single, cells, below):
-    """The min_dist of each job that lays out several cells in the place of one rule, which lays out one.
-
-    Which they are depends on the machine and on what is stored. So a process that runs a job of another's plan goes by
-    the name of that job's rule.
-    """
-    renamed = workflow.modifier.modify_rulename
-    # An importing workflow may leave the rule out, or replace it.
-    if workflow.modifier.avail_rulename(single) is None:
-        return []
-    if not workflow.is_main_process and "--target-jobs" in sys.argv:
-        named = (layout_jobs.named_columns(name, single, renamed) for name in rules_of_this_process())
-        return list(filter(None, named))
-    # What the command line says of the rule by its name, for instance that it is to run again, is about all cells.
-    if renamed(single) in sys.argv:
-        return []
-    return layout_jobs.together(cells, stored(cells, below), side_by_side(), lanes(SETTINGS["cpu"]))
-
-
-def take_over(single, job):
-    """Let a job of several cells stand in the place of the rule that lays out one: whichever made a file, it is the same.
-
-    Snakemake compares the line that names the script, with its indentation, and takes `--set-resources` by name.
-    """
-    workflow.ruleorder(job, single)
-    single, job = map(workflow.modifier.modify_rulename, (single, job))
-    asked = workflow.resource_settings._parsed_overwrite_resources
-    workflow.get_rule(job).resources.update({**asked.get(single, {}), **asked.get(job, {})})
-    workflow.get_rule(job).run_func_src = workflow.get_rule(single).run_func_src
-
-
-def of_their_rows(columns):
-    """What wildcards may be where a job lays out several min_dist: a path outside the grid is a single cell."""
-    rows = CELLS.table[CELLS.table["min_dist"].astype(str).isin(columns)]
-    values = {name: "|".join(sorted({str(value) for value in rows[name]})) for name in layout_jobs.ROW_COLUMNS}
-    return {"dataset": re.escape(DATASET), **values}
-
-
-def start_of_cells(columns, below):
-    """Where their layout starts, of a row that has them all; a table of cells need not have all that it might have."""
-
-    def initial_layout(wildcards):
-        if not set(columns) <= {str(min_dist) for min_dist in cells_of(wildcards)["min_dist"]}:
-            raise LookupError("The row has other cells, and the one that is asked for is laid out by itself.")
-        return placed(INITIAL_LAYOUT_FILE, below).format(**dict(wildcards.items()))
-
-    return initial_layout
-
-
-TOGETHER = [
-    (single, columns, below, priority)
-    for single, cells, below, priority in (
-        ("embedding", CELLS.table, "", longest_first),
-        ("embedding_again", CELLS.sample(SETTINGS["verify"]["cells"]), "verify/", last_cells_first),
-    )
-    for columns in laid_out_together(single, cells, below)
-]
-
-
+# Takes what `embedding` takes, once for several cells of one row of the grid; makes their `embedding.parquet` in one job.
+#
+# Each of these rules has the name of its min_dist, and stands in the place of the rule that lays out one cell.
 for SINGLE, COLUMNS, BELOW, PRIORITY in TOGETHER:
     JOB = CELL_FOLDERS.replace("{min_dist}", "_".join(COLUMNS))
 
     rule:
+        """Lay out several cells of one row of the grid."""
         name:
             layout_jobs.job_name(SINGLE, COLUMNS)
-        """Lay out several cells of one row of the grid."""
-        wildcard_constraints:
-            **of_their_rows(COLUMNS),
         input:
             data=placed(DATA_FILE, BELOW),
             edges=placed(EDGES_FILE, BELOW),
@@ -117,6 +20,8 @@ for SINGLE, COLUMNS, BELOW, PRIORITY in TOGETHER:
             f"results/{{dataset}}/logs/{BELOW}embeddings/{JOB}.log",
         benchmark:
             f"results/{{dataset}}/benchmarks/{BELOW}embeddings/{JOB}.tsv"
+        wildcard_constraints:
+            **of_their_rows(COLUMNS),
         priority: PRIORITY
         conda:
             "../../envs/umap-sweep.yaml"

@@ -10,6 +10,7 @@ import heapq
 import math
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import pandas as pd
 
@@ -83,7 +84,7 @@ def _parts(columns: Sequence[float], width: int) -> list[list[float]]:
     """Cut columns into as few parts of at most `width` as there can be, of nearly the same size."""
     count = math.ceil(len(columns) / width)
     ends = [len(columns) * part // count for part in range(count + 1)]
-    return [list(columns[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
+    return [list(columns[start:end]) for start, end in pairwise(ends)]
 
 
 def _width(jobs: Sequence[tuple[list[float], Rows]], cores: int | None, lanes: int) -> int:

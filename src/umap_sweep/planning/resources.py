@@ -33,7 +33,7 @@ LEAST_MINUTES = 10
 # On a cluster, two processes of Snakemake run beside a job's own, 180 MB each, and a scheduler counts all three.
 SNAKEMAKE_MB = 400
 
-# Bytes of each row that a layout job takes for each cell but its first: where it is, and twice as the result is written.
+# Bytes of each row that a layout job takes for each cell but its first: its place, and twice as the result is written.
 BYTES_OF_A_CELL = 24
 
 # The least that a k-NN job takes where NN-descent is not compiled yet.

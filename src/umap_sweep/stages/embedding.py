@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +73,17 @@ def compute(
         "graph": store.read_record(edges)["fingerprint"],
         "initial_layout": start["fingerprint"],
     }
-    for path, one, cell in zip(out, min_dist, coordinates, strict=True):
-        cell[disconnected] = np.nan
-        axes = pa.table({f"umap_{d + 1}": cell[:, d] for d in range(umap["n_components"])})
-        table = pa.table(columns | dict(zip(axes.column_names, axes.columns, strict=True)))
-        own = key | {"min_dist": one, "n_epochs": start["key"]["n_epochs"]}
-        record = store.make_record("embedding", own, store.fingerprint(axes), inputs)
-        store.write(path, table, record, dictionary=["label"] if "label" in table.column_names else False)
-    spent = job.spent()
-    for path in costs:
-        with store.appearing(path) as temporary:
-            cost = {"layout_seconds": spent.seconds / len(out), "layout_memory_mb": spent.peak_memory_mb}
-            temporary.write_text(json.dumps(cost | {"cells": len(out)}) + "\n")
+    # All results of this job appear at one time, so that it is hardly ever killed when some of them are there.
+    with ExitStack() as stack:
+        for path, one, cell in zip(out, min_dist, coordinates, strict=True):
+            cell[disconnected] = np.nan
+            axes = pa.table({f"umap_{d + 1}": cell[:, d] for d in range(umap["n_components"])})
+            table = pa.table(columns | dict(zip(axes.column_names, axes.columns, strict=True)))
+            own = key | {"min_dist": one, "n_epochs": start["key"]["n_epochs"]}
+            record = store.make_record("embedding", own, store.fingerprint(axes), inputs)
+            temporary = stack.enter_context(store.appearing(path))
+            store.write(temporary, table, record, dictionary=["label"] if "label" in table.column_names else False)
+        spent = job.spent()
+        cost = {"layout_seconds": spent.seconds / len(out), "layout_memory_mb": spent.peak_memory_mb, "cells": len(out)}
+        for path in costs:
+            stack.enter_context(store.appearing(path)).write_text(json.dumps(cost) + "\n")
