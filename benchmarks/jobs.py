@@ -5,6 +5,7 @@ Run by the benchmarks' Snakefile, or, to fit anew to the committed table, as
 """
 
 import csv
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ import yaml
 from scipy.optimize import nnls
 
 from umap_sweep import job, store
-from umap_sweep.planning import resources
+from umap_sweep.planning import layout_jobs, resources
 from umap_sweep.quality import measures
 from umap_sweep.settings import schema as rules
 from umap_sweep.timing import arms as timing_arm
@@ -68,6 +69,8 @@ def sizes(script: str, at: Mapping[str, int]) -> resources.Size:
         edges=at["edges"],
         points=rows * cells,
         compared=measures.compared_rows(rows, metrics["full_up_to"]["default"], metrics["sample"]["default"]),
+        # Older rows of a table, which do not tell it, are of one cell a job.
+        laid_out=max(int(np.nan_to_num(at.get("laid_out", 1))), 1) if script == "embedding" else 1,
     )
 
 
@@ -100,7 +103,8 @@ def measure(at: Mapping[str, int], seed: int, cache: Path, out: Path) -> None:
             folder / "data.parquet", folder, cache.absolute(), cells, settings, cores, machine.SNAKEFILE, "all"
         )
         edges = next(folder.glob("results/timed/graph/**/edges.parquet"))
-        at = {**at, "edges": pq.read_metadata(edges).num_rows}
+        costs = [json.loads(path.read_text()) for path in folder.glob("results/timed/costs/**/cost.json")]
+        at = {**at, "edges": pq.read_metadata(edges).num_rows, "laid_out": max(cost["cells"] for cost in costs)}
         rows = seen(folder / "seen.jsonl", at)
     with store.appearing(out) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), delimiter="\t")
@@ -147,9 +151,13 @@ def weights(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
     found: dict[str, dict[str, dict[str, float]]] = {}
     for script, rows in table.groupby("job"):
         names = ["constant", *TERMS[script]]
-        of_rows = [sizes(script, at).terms() for at in rows.to_dict("records")]
-        terms = np.array([[one[name] for name in names] for one in of_rows], dtype=float)
-        costs = {"memory": rows["peak_memory_mb"] * 2**20, "seconds": rows["seconds"]}
+        of_rows = [sizes(script, at) for at in rows.to_dict("records")]
+        terms = np.array([[size.terms()[name] for name in names] for size in of_rows], dtype=float)
+        # As if each layout job had one cell.
+        costs = {
+            "memory": rows["peak_memory_mb"] * 2**20 - [resources.memory_of_more_cells(size) for size in of_rows],
+            "seconds": rows["seconds"] / [layout_jobs.cost(size.laid_out) for size in of_rows],
+        }
         found[script] = {}
         for what, values in costs.items():
             fit = zip(names, fitted(terms, values.to_numpy(float)), strict=True)

@@ -44,9 +44,6 @@ def laid_out_together(single, cells, below):
     the name of that job's rule.
     """
     renamed = workflow.modifier.modify_rulename
-    # An importing workflow may leave the rule out, or replace it.
-    if workflow.modifier.avail_rulename(single) is None:
-        return []
     if not workflow.is_main_process and "--target-jobs" in sys.argv:
         named = (layout_jobs.named_columns(name, single, renamed) for name in rules_of_this_process())
         return list(filter(None, named))
@@ -61,6 +58,9 @@ def take_over(single, job):
 
     Snakemake compares the line that names the script, with its indentation, and takes `--set-resources` by name.
     """
+    # An importing workflow may take one rule without the others.
+    if workflow.modifier.avail_rulename(job) is None:
+        return
     workflow.ruleorder(job, single)
     single, job = map(workflow.modifier.modify_rulename, (single, job))
     asked = workflow.resource_settings._parsed_overwrite_resources

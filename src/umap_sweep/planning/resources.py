@@ -33,8 +33,9 @@ LEAST_MINUTES = 10
 # On a cluster, two processes of Snakemake run beside a job's own, 180 MB each, and a scheduler counts all three.
 SNAKEMAKE_MB = 400
 
-# Bytes of each row that a layout job takes for each cell but its first: its place, and twice as the result is written.
-BYTES_OF_A_CELL = 24
+# Bytes of each row that a layout job takes for each cell but its first: 33 were measured at two million rows of two
+# dimensions, cell after cell; side by side each has its place once more.
+BYTES_OF_A_CELL = 40
 
 # The least that a k-NN job takes where NN-descent is not compiled yet.
 COMPILER_MB = 800
@@ -109,7 +110,12 @@ def memory(job: str, size: Size) -> float:
     size : Size
         Of what it works on.
     """
-    return _sum(_weights()[job]["memory"], size) + BYTES_OF_A_CELL * size.rows * (size.laid_out - 1)
+    return _sum(_weights()[job]["memory"], size) + memory_of_more_cells(size)
+
+
+def memory_of_more_cells(size: Size) -> float:
+    """Return what a layout job takes more than if it had one cell, in bytes."""
+    return BYTES_OF_A_CELL * size.rows * (size.laid_out - 1)
 
 
 def seconds(job: str, size: Size) -> float:

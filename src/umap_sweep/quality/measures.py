@@ -28,7 +28,7 @@ TITLES = {
     "distance_correlation": ("Distance correlation", "Spearman's, all distances"),
     "silhouette": ("Silhouette of labels", "rewards a small min_dist"),
     "disconnected": ("Disconnected", "share of rows without a place"),
-    "layout_seconds": ("Seconds", "of the layout's job, as measured"),
+    "layout_seconds": ("Seconds", "of the layout's job, its part of those measured"),
     "layout_memory_mb": ("Memory, MiB", "of the layout's job, as measured"),
 }
 
