@@ -64,7 +64,8 @@ def take_over(single, job):
     workflow.ruleorder(job, single)
     single, job = map(workflow.modifier.modify_rulename, (single, job))
     asked = workflow.resource_settings._parsed_overwrite_resources
-    workflow.get_rule(job).resources.update({**asked.get(single, {}), **asked.get(job, {})})
+    for name in (single, job):
+        workflow.get_rule(job).resources.update(asked.get(name, {}))
     workflow.get_rule(job).run_func_src = workflow.get_rule(single).run_func_src
 
 
