@@ -1,5 +1,6 @@
 """The benchmarks' tables: how runs are merged and fitted, and the page that is made of them. Nothing is timed here."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ import yaml
 from conftest import ROOT
 
 from umap_sweep import store
+from umap_sweep.planning import layout_jobs, resources
 from umap_sweep.timing import arms as timing_arm
 from umap_sweep.timing import watching
 
@@ -77,6 +79,20 @@ def test_the_weights_of_memory_and_time_are_found():
     assert found["graph"]["memory"] == pytest.approx(expected, rel=0.01)
     expected = {"constant": 1, "rows × n_neighbors": 60e-6, "rows × √rows": 8e-6}
     assert found["graph"]["seconds"] == pytest.approx(expected, rel=0.01)
+
+
+def test_layout_jobs_of_several_cells_are_fitted_as_if_they_had_one():
+    rows = []
+    for at, laid_out in itertools.product(yaml.safe_load((ROOT / "benchmarks/config.yaml").read_text())["jobs"], (1, 4)):
+        at = at | {"edges": 3 * at["rows"] * at["n_neighbors"], "laid_out": laid_out}
+        more = resources.BYTES_OF_A_CELL * at["rows"] * (laid_out - 1)
+        values = at["rows"] * 80 + at["edges"] * 50
+        seconds = (1 + at["rows"] / 1e4 + at["edges"] / 1e6) * layout_jobs.cost(laid_out)
+        peak = 100 + (values + more) / 2**20
+        rows.append({**at, "job": "embedding", "peak_memory_mb": peak, "seconds": seconds})
+    found = jobs.weights(pd.DataFrame(rows))["embedding"]
+    assert found["memory"] == pytest.approx({"constant": 100 * 2**20, "rows": 80, "edges": 50}, rel=0.01)
+    assert found["seconds"] == pytest.approx({"constant": 1, "rows": 1e-4, "edges": 1e-6}, rel=0.01)
 
 
 def test_a_watched_rule_goes_by_its_script_however_snakemake_calls_the_copy(tmp_path):

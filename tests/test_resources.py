@@ -59,3 +59,10 @@ def test_a_job_that_is_tried_again_is_given_twice_as_much(job):
     size = resources.Size(rows=70_000, dimensions=784, neighbors=250, edges=10**7, points=16 * 70_000, compared=1000)
     for asked in (resources.asked_memory_mb, resources.asked_minutes):
         assert [asked(job, size, attempt) / asked(job, size, 1) for attempt in (1, 2, 3)] == [1, 2, 4]
+
+
+def test_a_layout_job_asks_for_what_its_cells_take():
+    one, four = (resources.Size(rows=2_000_000, edges=4 * 10**7, laid_out=cells) for cells in (1, 4))
+    # What was measured at two million rows, 186 MiB more, and no more than as much again.
+    assert 186 * 2**20 < resources.memory("embedding", four) - resources.memory("embedding", one) < 372 * 2**20
+    assert 1 < resources.seconds("embedding", four) / resources.seconds("embedding", one) < 4
