@@ -82,8 +82,8 @@ def test_the_weights_of_memory_and_time_are_found():
 
 
 def test_layout_jobs_of_several_cells_are_fitted_as_if_they_had_one():
-    rows = []
-    for at, laid_out in itertools.product(yaml.safe_load((ROOT / "benchmarks/config.yaml").read_text())["jobs"], (1, 4)):
+    rows, sweeps = [], yaml.safe_load((ROOT / "benchmarks/config.yaml").read_text())["jobs"]
+    for at, laid_out in itertools.product(sweeps, (1, 4)):
         at = at | {"edges": 3 * at["rows"] * at["n_neighbors"], "laid_out": laid_out}
         more = resources.BYTES_OF_A_CELL * at["rows"] * (laid_out - 1)
         values = at["rows"] * 80 + at["edges"] * 50
