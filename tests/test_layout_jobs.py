@@ -49,6 +49,14 @@ def fingerprints(folder) -> dict:
     return {str(path.relative_to(folder)): store.read_record(path)["fingerprint"] for path in paths}
 
 
+def taking(folder, path, config):
+    """Write a workflow that imports this one and takes one cell, and return its path."""
+    snakefile = folder / "taking.smk"
+    imported = f'module sweep:\n    snakefile: "{ROOT / "Snakefile"}"\n    config: {config}\n\nuse rule * from sweep\n'
+    snakefile.write_text(f'rule taking:\n    input: "{path}"\n\n{imported}')
+    return snakefile
+
+
 class TestPlan:
     """Which min_dist are laid out together."""
 
@@ -197,12 +205,20 @@ class TestSweep:
         run = snakemake(finished, TARGET, "--dry-run", "--forcerun", "embedding", cores=1, config=IRIS)
         assert run.jobs["embedding"] == run.laid_out == 8
 
-    def test_a_cell_outside_the_grid_can_be_asked_for_by_its_path(self, finished):
-        for values in ({"n_neighbors": 12, "min_dist": 0.3}, {"n_neighbors": 8, "min_dist": 0.5}):
-            path = CELL.format(**values, seed=10)
-            run = snakemake(finished, path, "--dry-run", cores=1, config=IRIS)
-            assert run.code == 0, run.output
-            assert run.jobs["embedding"] == run.laid_out == 1
+    @pytest.mark.parametrize("values", [(12, 0.3, 10), (8, 0.5, 10), (12, 0.5, 11)])
+    def test_a_cell_outside_the_grid_is_made_alone(self, finished, values):
+        """By its path, or because another workflow's rule takes it."""
+        path = CELL.format(**dict(zip(("n_neighbors", "min_dist", "seed"), values, strict=True)))
+        run = snakemake(finished, path, "--dry-run", cores=1, config=IRIS)
+        assert run.code == 0, run.output
+        assert run.jobs["embedding"] == run.laid_out == 1
+        run = snakemake(finished, "taking", "--dry-run", cores=1, snakefile=taking(finished, path, IRIS))
+        assert run.code == 0, run.output
+        assert run.jobs["embedding"] == run.laid_out == 1
+
+    def test_a_cell_of_the_grid_that_is_asked_for_by_its_path_is_made_alone(self, tmp_path):
+        run = snakemake(tmp_path, CELL.format(n_neighbors=12, min_dist=0.5, seed=10), "--dry-run", cores=1, config=IRIS)
+        assert run.jobs["embedding"] == run.laid_out == 1
 
     def test_a_table_s_job_makes_no_cell_that_it_has_not(self, finished):
         """Nor where a path is asked for whose parts are all in the table."""
@@ -213,18 +229,21 @@ class TestSweep:
         assert run.jobs["embedding_0p25_0p5"] == 2
         assert run.jobs["embedding"] == 1 and run.laid_out == 5
         path = CELL.format(n_neighbors=5, min_dist=0.5, seed=2)
-        run = snakemake(finished, path, "--dry-run", cores=1, config=config)
+        run = snakemake(finished, "taking", "--dry-run", cores=1, snakefile=taking(finished, path, config))
+        assert run.code == 0, run.output
         assert run.jobs["embedding"] == run.laid_out == 1
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return the folder of a finished sweep of two of the four min_dist, which tests may damage."""
+    folder = tmp_path_factory.mktemp("going")
+    assert snakemake(folder, TARGET, cores=1, config=with_min_dist(0.25, 0.75)).code == 0
+    return folder
 
 
 class TestSweepThatGoesOn:
     """A finished sweep that tests add to and damage, each on what the others left."""
-
-    @pytest.fixture(scope="class")
-    def folder(self, tmp_path_factory):
-        folder = tmp_path_factory.mktemp("going")
-        assert snakemake(folder, TARGET, cores=1, config=with_min_dist(0.25, 0.75)).code == 0
-        return folder
 
     def test_added_cells_leave_the_others_as_they_are(self, folder, finished):
         before = cells_of(folder)
@@ -239,7 +258,9 @@ class TestSweepThatGoesOn:
     def test_a_lost_cell_is_laid_out_alone(self, folder, finished):
         before = cells_of(folder)
         lost = CELL.format(n_neighbors=12, min_dist=0.5, seed=10)
+        # Snakemake looks for what is missing where something is to be made of it.
         (folder / lost).unlink()
+        (folder / TARGET).unlink()
         run = snakemake(folder, TARGET, cores=1, config=IRIS)
         assert run.code == 0, run.output
         assert run.jobs["embedding"] == run.laid_out == 1
@@ -252,6 +273,7 @@ class TestSweepThatGoesOn:
         """It is killed when the first of its results has appeared, and the next run lays all of them out."""
         for path in folder.glob(CELL.format(n_neighbors=12, min_dist="*", seed=10)):
             path.unlink()
+        (folder / TARGET).unlink()
         before = cells_of(folder)
         (folder / "sitecustomize.py").write_text(
             "import os, signal, sys\n"

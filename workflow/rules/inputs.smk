@@ -1,5 +1,4 @@
 # Takes a job's wildcards; makes what it reads: the user's own files, and the files and keys of its cells.
-import re
 from pathlib import Path
 
 from umap_sweep.cells.groups import as_records
@@ -47,20 +46,6 @@ def stored_downloads(wildcards, output):
 
 def keys(cells):
     return [cell_key(cell, SETTINGS) for cell in as_records(cells)]
-
-
-def row_key(wildcards):
-    """The key of the cells of a row of the grid but for min_dist, the same however many of them one job lays out."""
-    names = [name for name in CELLS.types if name != "min_dist"]
-    return cell_key({name: CELLS.types[name](wildcards[name]) for name in names}, SETTINGS)
-
-
-def min_dists(wildcards, output):
-    """The min_dist of each cell that a job lays out.
-
-    Made from the output, as Snakemake sees it, which cells share a job is no reason to run it again.
-    """
-    return [float(part[1]) for path in output.embeddings for part in re.finditer("/min_dist=([^/]+)/", path)]
 
 
 def embedding_keys(wildcards):

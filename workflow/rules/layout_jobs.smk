@@ -1,4 +1,4 @@
-# Takes the cells and what is stored of them; makes the list of the cells that share a layout job.
+# Takes the cells and what is stored of them; makes the list of those that share a layout job, and what it needs.
 import re
 import sys
 from pathlib import Path
@@ -47,8 +47,8 @@ def laid_out_together(single, cells, below):
     if not workflow.is_main_process and "--target-jobs" in sys.argv:
         named = (layout_jobs.named_columns(name, single, renamed) for name in rules_of_this_process())
         return list(filter(None, named))
-    # What the command line says of the rule by its name, for instance that it is to run again, is about all cells.
-    if renamed(single) in sys.argv:
+    # Where the command line names the rule, for instance to run it again, or the path of a cell, it means single cells.
+    if any(argument == renamed(single) or argument.endswith("/embedding.parquet") for argument in sys.argv):
         return []
     return layout_jobs.together(cells, stored(cells, below), side_by_side(), lanes(SETTINGS["cpu"]))
 
@@ -67,6 +67,20 @@ def take_over(single, job):
     for name in (single, job):
         workflow.get_rule(job).resources.update(asked.get(name, {}))
     workflow.get_rule(job).run_func_src = workflow.get_rule(single).run_func_src
+
+
+def row_key(wildcards):
+    """The key of the cells of a row of the grid but for min_dist, the same however many of them one job lays out."""
+    names = [name for name in CELLS.types if name != "min_dist"]
+    return cell_key({name: CELLS.types[name](wildcards[name]) for name in names}, SETTINGS)
+
+
+def min_dists(wildcards, output):
+    """The min_dist of each cell that a job lays out.
+
+    Made from the output, as Snakemake sees it, which cells share a job is no reason to run it again.
+    """
+    return [float(part[1]) for path in output.embeddings for part in re.finditer("/min_dist=([^/]+)/", path)]
 
 
 def of_their_rows(columns):

@@ -1,4 +1,4 @@
-# Takes what `embedding` takes, once for several cells of one row of the grid; makes their `embedding.parquet` in one job.
+# Takes what `embedding` takes, for several cells of one row of the grid; makes their `embedding.parquet` in one job.
 #
 # Each of these rules has the name of its min_dist, and stands in the place of the rule that lays out one cell.
 for SINGLE, COLUMNS, BELOW, PRIORITY in TOGETHER:
