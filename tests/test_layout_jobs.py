@@ -181,17 +181,16 @@ class TestSweep:
         ],
         ids=lambda change: "".join(change),
     )
-    @pytest.mark.parametrize("made_on", ["finished", "on_many_cores"])
-    def test_what_shapes_a_cell_is_seen_to_change(self, made_on, change, request):
-        run = snakemake(request.getfixturevalue(made_on), TARGET, "--dry-run", cores=1, config=IRIS | change)
+    def test_what_shapes_a_cell_is_seen_to_change(self, on_many_cores, change):
+        """Also where it has been laid out alone, and would now be with others."""
+        run = snakemake(on_many_cores, TARGET, "--dry-run", cores=1, config=IRIS | change)
         assert run.jobs[TOGETHER] == 2 and run.laid_out == 8
 
-    @pytest.mark.parametrize("place", [0, 2, 4])
-    def test_an_added_min_dist_is_laid_out_alone(self, finished, place):
-        values = [*MIN_DIST[:place], 0.1, *MIN_DIST[place:]]
-        for cores in (1, 8):
-            run = snakemake(finished, TARGET, "--dry-run", cores=cores, config=with_min_dist(*values))
-            assert run.jobs == {"embedding": 2, "sweep": 1}
+    @pytest.mark.parametrize(("place", "added", "cores"), [(0, 0.1, 1), (2, 0.6, 8), (4, 0.1, 2), (4, 0.05, 1)])
+    def test_an_added_min_dist_is_laid_out_alone(self, finished, place, added, cores):
+        values = [*MIN_DIST[:place], added, *MIN_DIST[place:]]
+        run = snakemake(finished, TARGET, "--dry-run", cores=cores, config=with_min_dist(*values))
+        assert run.jobs == {"embedding": 2, "sweep": 1}
 
     def test_what_the_command_line_says_of_the_rule_is_about_its_cells(self, finished):
         run = snakemake(
@@ -207,11 +206,8 @@ class TestSweep:
 
     @pytest.mark.parametrize("values", [(12, 0.3, 10), (8, 0.5, 10), (12, 0.5, 11)])
     def test_a_cell_outside_the_grid_is_made_alone(self, finished, values):
-        """By its path, or because another workflow's rule takes it."""
+        """Because another workflow's rule takes it."""
         path = CELL.format(**dict(zip(("n_neighbors", "min_dist", "seed"), values, strict=True)))
-        run = snakemake(finished, path, "--dry-run", cores=1, config=IRIS)
-        assert run.code == 0, run.output
-        assert run.jobs["embedding"] == run.laid_out == 1
         run = snakemake(finished, "taking", "--dry-run", cores=1, snakefile=taking(finished, path, IRIS))
         assert run.code == 0, run.output
         assert run.jobs["embedding"] == run.laid_out == 1
