@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from umap_sweep.planning import layout_jobs
-from umap_sweep.stages.lanes import lanes
+from umap_sweep.stages.lanes import LANES
 
 
 def side_by_side():
@@ -50,7 +50,7 @@ def laid_out_together(single, cells, below):
     # Where the command line names the rule, for instance to run it again, or the path of a cell, it means single cells.
     if any(argument == renamed(single) or argument.endswith("/embedding.parquet") for argument in sys.argv):
         return []
-    return layout_jobs.together(cells, stored(cells, below), side_by_side(), lanes(SETTINGS["cpu"]))
+    return layout_jobs.together(cells, stored(cells, below), side_by_side(), LANES)
 
 
 def take_over(single, job):
