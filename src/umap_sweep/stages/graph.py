@@ -1,4 +1,4 @@
-"""Prune the k-NN to one n_neighbors and make its fuzzy graph, and the spectral layout where it depends on no seed."""
+"""Prune the k-NN to one n_neighbors and make its fuzzy graph, and what of a spectral layout depends on no seed."""
 
 import logging
 from pathlib import Path
@@ -103,7 +103,9 @@ def compute(
         Receives `head`, `tail` (int32) and `weight` (float32), one row for each direction of each edge.
     vertices_out : path
         Receives `disconnected` (bool), one row for each row of the data. Where the graph is connected and `init` is
-        spectral, it receives the spectral layout `spectral_1` … `spectral_d` (float64) too.
+        spectral, it receives the spectral layout `spectral_1` … `spectral_d` (float64) too. Where `init` is
+        spectral_lean, it receives the eigenvectors of each component under the same names; and if there are several,
+        `component` (int32), the number of each row's.
     n_neighbors : int
     umap : mapping
         The configuration's `umap` section.
@@ -136,20 +138,27 @@ def compute(
             f"choose another metric or more neighbours."
         )
     logger.info("n_neighbors %d: %d rows, %d disconnected", n_neighbors, n_rows, disconnected.sum())
-    n_components, _ = scipy.sparse.csgraph.connected_components(edges)
+    n_components, components = scipy.sparse.csgraph.connected_components(edges)
     logger.info("%d edges, %d connected component(s), %d epochs", edges.nnz, n_components, n_epochs)
 
     vertices = {"disconnected": disconnected}
+    eigenvectors = None
+    shared = {"connected_components": int(n_components), "disconnected": int(disconnected.sum())}
     if umap["init"] == "spectral" and n_components == 1:
         eigenvectors = connected_layout(edges, umap["n_components"], blas_threads)
-        if eigenvectors is not None:
-            vertices |= {f"spectral_{d + 1}": eigenvectors[:, d] for d in range(umap["n_components"])}
+    elif umap["init"] == "spectral_lean":
+        from umap_sweep.stages import lean_spectral  # its kernels take seconds to compile
+
+        eigenvectors, shared["eigenvectors_converged"] = lean_spectral.layout(edges, components, umap["n_components"])
+        if n_components > 1:
+            vertices["component"] = components
+    if eigenvectors is not None:
+        vertices |= {f"spectral_{d + 1}": eigenvectors[:, d] for d in range(umap["n_components"])}
     key = {name: umap[name] for name in ("set_op_mix_ratio", "local_connectivity", "init", "n_components")}
     key |= {"n_neighbors": n_neighbors, "n_epochs": n_epochs, "blas_threads": blas_threads}
     edge_table = pa.table({"head": edges.row, "tail": edges.col, "weight": edges.data})
     vertex_table = pa.table(vertices)
     inputs = {"knn": knn_record["fingerprint"]}
-    shared = {"connected_components": int(n_components), "disconnected": int(disconnected.sum())}
     for out, table in ((edges_out, edge_table), (vertices_out, vertex_table)):
         record = store.make_record("graph", key=key, values=store.fingerprint(table), inputs=inputs, **shared)
         store.write(out, table, record, dictionary=["head"] if "head" in table.column_names else False)

@@ -22,6 +22,7 @@ def initial_layout(
     init: str,
     random_state: np.random.RandomState,
     eigenvectors: np.ndarray | None = None,
+    components: np.ndarray | None = None,
     edges: scipy.sparse.coo_matrix | None = None,
     features: np.ndarray | None = None,
     metric: str = "euclidean",
@@ -35,11 +36,13 @@ def initial_layout(
     Parameters
     ----------
     n_rows, n_components : int
-    init : {"spectral", "random", "pca", "tswspectral"}
+    init : {"spectral", "spectral_lean", "random", "pca", "tswspectral"}
     random_state : numpy.random.RandomState
         Seeded; advanced.
     eigenvectors : ndarray of float64, shape (n, n_components), optional
-        The spectral layout, where `umap_sweep.stages.graph` has computed it.
+        The spectral layout, where `umap_sweep.stages.graph` has computed it, or that of each component.
+    components : ndarray of int32, shape (n,), optional
+        Number of each row's component, where each has eigenvectors of its own.
     edges : scipy.sparse.coo_matrix of float32, shape (n, n), optional
         The fuzzy graph; needed for a spectral layout that is not given.
     features : ndarray of float32, shape (n, d), optional
@@ -67,6 +70,20 @@ def initial_layout(
         if init == "pca":
             assert features is not None  # `compute` reads them for pca
             positions = _principal_components(features, n_components, random_state, blas_threads)
+        elif eigenvectors is not None and components is not None:
+            from umap.distances import named_distances
+
+            from umap_sweep.stages.spectral import place_components
+
+            positions = place_components(
+                eigenvectors,
+                components,
+                features,
+                random_state,
+                blas_threads,
+                metric=named_distances[metric],
+                metric_kwds=metric_kwds or {},
+            )
         elif eigenvectors is not None:
             random_state.normal(size=(n_rows, n_components + 1))  # umap-learn draws a start vector and drops it
             positions = eigenvectors
@@ -150,10 +167,12 @@ def compute(
     record = store.read_record(vertices)
     vertex_table = store.read(vertices)
     n_rows = vertex_table.num_rows
-    eigenvectors = graph = features = None
+    eigenvectors = components = graph = features = None
     # Only what this start needs is read.
     if "spectral_1" in vertex_table.column_names:
         eigenvectors = store.matrix(vertex_table, "spectral_")
+        if "component" in vertex_table.column_names:
+            components = store.numbers(vertex_table.column("component"))
     elif init in ("spectral", "tswspectral"):
         table = store.read(edges, ["weight", "head", "tail"])
         weight, head, tail = (store.numbers(column) for column in table.columns)
@@ -168,6 +187,7 @@ def compute(
         init,
         random_state,
         eigenvectors,
+        components,
         graph,
         features,
         metric,

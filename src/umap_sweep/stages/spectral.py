@@ -76,7 +76,7 @@ def connected_layout(edges: Any, n_components: int, blas_threads: int = 1) -> np
     k = n_components + 1
     n_vectors = max(2 * k + 1, int(np.sqrt(n_rows)))
     if n_vectors > n_rows:
-        raise _too_small("spectral", n_components)
+        raise too_small("spectral", n_components)
     scale = scipy.sparse.spdiags(1.0 / np.sqrt(np.asarray(edges.sum(axis=0)).squeeze()), 0, n_rows, n_rows)
     laplacian = scipy.sparse.identity(n_rows, dtype=np.float64) - scale * edges * scale
     with threadpool_limits(blas_threads, user_api="blas"):
@@ -98,7 +98,8 @@ def connected_layout(edges: Any, n_components: int, blas_threads: int = 1) -> np
     return layout
 
 
-def _too_small(kind: str, n_components: int) -> InputError:
+def too_small(kind: str, n_components: int) -> InputError:
+    """Return the error of a graph that has no such layout."""
     return InputError(
         f"umap.init {kind} cannot place {n_components} dimensions: the graph, or a component of it, has fewer than "
         f"{2 * n_components + 3} rows. Use umap.init random or pca, or more neighbours."
@@ -153,9 +154,69 @@ def spectral_layout(
         except ValueError as error:
             if "ncv" not in str(error):
                 raise
-            raise _too_small(kind, n_components) from error
+            raise too_small(kind, n_components) from error
     failed = False
     for warning in caught:
         failed = failed or "Spectral initialisation failed" in str(warning.message)
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return layout, failed
+
+
+def is_placed_at_random(n_rows: int, n_components: int) -> bool:
+    """Return whether umap-learn places a component of so many rows at random, because it is small."""
+    return n_rows < 2 * n_components or n_rows <= n_components + 1
+
+
+def place_components(
+    vectors: np.ndarray,
+    components: np.ndarray,
+    data: np.ndarray | None,
+    random_state: np.random.RandomState,
+    blas_threads: int,
+    **metric: Any,
+) -> np.ndarray:
+    """Return the layout of a graph of several components from the eigenvectors of each, placed as umap-learn does it.
+
+    Follows `umap.spectral.multi_component_layout` of umap-learn 0.5.12, and draws what it draws.
+
+    Parameters
+    ----------
+    vectors : ndarray of float64, shape (n, n_components)
+        From `umap_sweep.stages.lean_spectral.layout`.
+    components : ndarray of int32, shape (n,)
+        Number of each row's component, from 0 on.
+    data : ndarray of float32, shape (n, d), or None
+        Needed where there are more than twice `n_components` of them: their centroids say where they are placed.
+    random_state : numpy.random.RandomState
+        Advanced as umap-learn advances it.
+    blas_threads : int
+        See `deterministic_arpack`; of the layout of the centroids.
+    **metric
+        `metric` and `metric_kwds`, for the distances between centroids.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n_components)
+    """
+    n_components = vectors.shape[1]
+    sizes = np.bincount(components)
+    if len(sizes) > 2 * n_components:
+        from umap.spectral import component_layout
+
+        with deterministic_arpack(blas_threads):
+            places = component_layout(data, len(sizes), components, n_components, random_state, **metric)
+    else:
+        half = -(-len(sizes) // 2)
+        places = np.concatenate([np.eye(half, n_components), -np.eye(half, n_components)])[: len(sizes)]
+    layout = np.empty(vectors.shape, dtype=np.float32)
+    order = np.argsort(components, kind="stable")
+    for place, rows in zip(places, np.split(order, np.cumsum(sizes)[:-1]), strict=True):
+        distances = np.sqrt(((places - place) ** 2).sum(axis=1))
+        reach = distances[distances > 0.0].min() / 2.0
+        if is_placed_at_random(len(rows), n_components):
+            own = random_state.uniform(low=-reach, high=reach, size=(len(rows), n_components))
+        else:
+            random_state.normal(size=(len(rows), n_components + 1))  # umap-learn draws a start vector and drops it
+            own = vectors[rows] * (reach / np.abs(vectors[rows]).max())
+        layout[rows] = own + place
+    return layout

@@ -208,6 +208,8 @@ def run_umap_learn(
         "metric_kwds": settings["umap"]["metric_kwds"],
         "umap": {name: value for name, value in settings["umap"].items() if name != "metric_kwds"},
     }
+    if task["umap"]["init"] == "spectral_lean":
+        task["umap"]["init"] = "spectral"  # umap-learn has no other with these eigenvectors
     (folder / "task.json").write_text(json.dumps(task))
     variables = clean_environment() | dict.fromkeys(POOLS, str(threads))
     run_logged([sys.executable, "-c", "import umap"], folder, variables)
