@@ -16,8 +16,8 @@ rule graph:
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
-        mem_mb=memory_of("graph", "n_neighbors"),
-        runtime=minutes_of("graph", "n_neighbors"),
+        mem_mb=memory_of(GRAPH_JOB, "n_neighbors"),
+        runtime=minutes_of(GRAPH_JOB, "n_neighbors"),
     params:
         code=code_of("graph"),
         umap=only("n_components", "n_epochs", "init", "set_op_mix_ratio", "local_connectivity"),

@@ -1,6 +1,26 @@
-# Takes the results; says in the last lines of a run where to look.
+# Takes the size of the data and the results; says where a run will take long, and in its last lines where to look.
 import csv
+import sys
 from pathlib import Path
+
+from umap_sweep.planning.resources import Size, minutes_of_long_start
+
+SAID = set()
+
+
+def say_once_that_the_start_is_long(rows):
+    """Said by the process that plans the run, because jobs may run anywhere, and there are many of them."""
+    minutes = minutes_of_long_start(Size(rows=rows, neighbors=CELLS.widest["n_neighbors"]))
+    if minutes is None or SETTINGS["umap"]["init"] != "spectral" or SAID or not workflow.is_main_process:
+        return
+    SAID.add("start")
+    print(
+        f"umap.init spectral will take about {max(round(minutes), 1)} min for each graph of {rows:,} rows, longer than a "
+        f"layout; umap.init spectral_lean finds the same eigenvectors in a tenth of the time (docs/large.md).",
+        file=sys.stderr,
+        flush=True,
+    )
+
 
 
 def say_where_to_look():

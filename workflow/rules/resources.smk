@@ -2,6 +2,9 @@
 from umap_sweep.planning import resources
 from umap_sweep.planning.sizes import job_size
 
+# ARPACK, which only the start `spectral` runs, takes more than all else in a graph's job.
+GRAPH_JOB = "graph" if SETTINGS["umap"]["init"] == "spectral" else "lean_graph"
+
 
 def size_of(wildcards, input, neighbors, laid_out):
     """What a job works on. Where its input is still missing Snakemake leaves its resources open."""
@@ -13,7 +16,10 @@ def memory_of(job, neighbors="knn_k", laid_out=1):
     """A rule's `mem_mb`, from the size of its input; twice as much when a job is tried again, as it may have lacked it."""
 
     def mem_mb(wildcards, input, attempt):
-        return resources.asked_memory_mb(job, size_of(wildcards, input, neighbors, laid_out), attempt)
+        size = size_of(wildcards, input, neighbors, laid_out)
+        if job in ("knn", "graph"):  # once the data is there, and before the graph is made
+            say_once_that_the_start_is_long(size.rows)
+        return resources.asked_memory_mb(job, size, attempt)
 
     return mem_mb
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +36,9 @@ SNAKEMAKE_MB = 400
 # Bytes of each row that a layout job takes for each cell but its first: 33 were measured at two million rows of two
 # dimensions, cell after cell; side by side each has its place once more.
 BYTES_OF_A_CELL = 40
+
+# A graph has so many edges, both directions counted, for each row and neighbour: 1.2 to 1.7 where they were counted.
+EDGES_OF_NEIGHBOR = 1.5
 
 # The least that a k-NN job takes where NN-descent is not compiled yet.
 COMPILER_MB = 800
@@ -77,7 +80,8 @@ class Size:
             "rows × dimensions": self.rows * self.dimensions,
             "rows × n_neighbors": self.rows * self.neighbors,
             "rows × ranked": self.rows * min(self.neighbors, RANKED),
-            "rows × √rows": self.rows**1.5,  # what ARPACK works in
+            "rows × √rows": self.rows**1.5,  # what ARPACK works in: √rows vectors
+            "rows × (√rows)²": self.rows**2,  # what it makes orthogonal: each of them to all others
             "rows²": self.rows**2 if self.rows < SMALL_DATA else 0,
             "edges": self.edges,
             "points": self.points,
@@ -121,6 +125,19 @@ def memory_of_more_cells(size: Size) -> float:
 def seconds(job: str, size: Size) -> float:
     """Return the predicted time of a job, in seconds, the start of its process included; parameters as in `memory`."""
     return _sum(_weights()[job]["seconds"], size) * layout_jobs.cost(size.laid_out)
+
+
+def minutes_of_long_start(size: Size) -> float | None:
+    """Return how long the start `spectral` is predicted to take (minutes), or None where a layout takes longer.
+
+    Parameters
+    ----------
+    size : Size
+        Of the data and of one n_neighbors; `edges` is not used.
+    """
+    size = replace(size, edges=int(EDGES_OF_NEIGHBOR * size.rows * size.neighbors))
+    start = seconds("graph", size) - seconds("lean_graph", size)
+    return start / 60 if start > seconds("embedding", size) else None
 
 
 def asked_memory_mb(job: str, size: Size, attempt: int) -> int:

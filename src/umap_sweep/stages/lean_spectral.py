@@ -56,7 +56,7 @@ LEAST_SHARE = 1e-14
 
 # Where the filter would need a higher degree than this, the block is widened by a group, up to so many groups.
 HIGH_DEGREE = 300
-MOST_GROUPS = 6
+MOST_GROUPS = 8
 
 # After so many products, each with one group of columns, the vectors are taken as they are.
 MOST_PRODUCTS = 10_000
@@ -433,6 +433,11 @@ def eigenvectors(head: np.ndarray, tail: np.ndarray, weight: np.ndarray, n_rows:
     n_rows : int
         More than `n_vectors`.
     n_vectors : int
+
+    Returns
+    -------
+    Eigenvectors
+        With residuals above the tolerance where `MOST_PRODUCTS` were not enough.
     """
     graph = _Graph(head, tail, weight, n_rows)
     n_groups = -(-(n_vectors + SPARE_COLUMNS) // LANES)
@@ -456,7 +461,8 @@ def eigenvectors(head: np.ndarray, tail: np.ndarray, weight: np.ndarray, n_rows:
             _fill(other[-1], len(block))
             block, other = other, _zeros(len(other), n_rows)
             continue
-        degree = min(degree, _degree_that_magnifies(1.0, lowest, MOST_GROWTH))
+        left = (MOST_PRODUCTS - graph.products) // len(block)
+        degree = min(degree, _degree_that_magnifies(1.0, lowest, MOST_GROWTH), max(left, 1))
         block, other = graph.filtered(block, other, lowest, degree)
     columns = [block[number // LANES, :, number % LANES] for number in range(n_vectors)]
     vectors = np.sqrt(graph.degree)[:, None] * np.stack(columns, axis=1)

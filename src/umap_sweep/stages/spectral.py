@@ -177,7 +177,9 @@ def place_components(
 ) -> np.ndarray:
     """Return the layout of a graph of several components from the eigenvectors of each, placed as umap-learn does it.
 
-    Follows `umap.spectral.multi_component_layout` of umap-learn 0.5.12, and draws what it draws.
+    Follows `umap.spectral.multi_component_layout` of umap-learn 0.5.12, and draws what it draws. That one takes half the
+    distance to the nearest other component for a component's size, or to itself, where rounding makes that more than 0,
+    which shrinks the component to a point. Here it is never taken.
 
     Parameters
     ----------
@@ -212,7 +214,7 @@ def place_components(
     order = np.argsort(components, kind="stable")
     for place, rows in zip(places, np.split(order, np.cumsum(sizes)[:-1]), strict=True):
         distances = np.sqrt(((places - place) ** 2).sum(axis=1))
-        reach = distances[distances > 0.0].min() / 2.0
+        reach = distances[distances > 0.0].min(initial=np.inf) / 2.0
         if is_placed_at_random(len(rows), n_components):
             own = random_state.uniform(low=-reach, high=reach, size=(len(rows), n_components))
         else:
