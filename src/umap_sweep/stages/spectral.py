@@ -177,9 +177,9 @@ def place_components(
 ) -> np.ndarray:
     """Return the layout of a graph of several components from the eigenvectors of each, placed as umap-learn does it.
 
-    Follows `umap.spectral.multi_component_layout` of umap-learn 0.5.12, and draws what it draws. That one takes half the
-    distance to the nearest other component for a component's size, or to itself, where rounding makes that more than 0,
-    which shrinks the component to a point. Here it is never taken.
+    Follows `umap.spectral.multi_component_layout` of umap-learn 0.5.12, and draws what it draws. That one
+    takes half the distance to the nearest other component for a component's size; or to itself, where rounding makes
+    that more than 0, and then the component shrinks to a point. Here a component is never its own neighbour.
 
     Parameters
     ----------
