@@ -1,5 +1,6 @@
 """The start `spectral_lean`: its eigenvectors, and that their bits depend on the graph alone."""
 
+import json
 import logging
 import os
 import subprocess
@@ -16,6 +17,7 @@ from sklearn.datasets import make_blobs as blobs
 from umap_sweep import environment, store
 from umap_sweep.errors import InputError
 from umap_sweep.stages import graph, initial_layout, lean_spectral, spectral
+from umap_sweep.timing import arms
 
 
 def symmetric(head: np.ndarray, tail: np.ndarray, weight: np.ndarray, n_rows: int) -> scipy.sparse.coo_matrix:
@@ -307,3 +309,12 @@ def test_a_long_start_is_announced_once(tmp_path):
     lean = snakemake(tmp_path, target, "--dry-run", config=config | {"umap": {"init": "spectral_lean"}})
     assert lean.code == 0, lean.output
     assert said not in lean.output
+
+
+def test_umap_learn_is_timed_with_its_own_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(arms, "run_logged", lambda *_: (0.0, 1.0))
+    (tmp_path / "intervals.json").write_text("[]")
+    (tmp_path / "seen.jsonl").touch()
+    settings = {"knn": {"metric": "euclidean"}, "umap": UMAP_DEFAULTS | {"init": "spectral_lean"}}
+    arms.run_umap_learn(tmp_path / "data.parquet", tmp_path, "plain_seeded", [], settings, 15, 1)
+    assert json.loads((tmp_path / "task.json").read_text())["umap"]["init"] == "spectral"
