@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from umap_sweep import store
 from umap_sweep.quality import high_dimensional, labels, measures
-from umap_sweep.quality.cell_metrics import Cell, columns_of, measure
+from umap_sweep.quality.cell_metrics import Cell, Near, columns_of, measure, trustworthiness
 
 SAMPLE, SEEDS = 1000, range(10)
 # Up to so many rows all pairs and all triplets are counted, from there on this many random ones of either.
@@ -99,8 +99,11 @@ def of_a_sample(folder: Path, data: Path, points: np.ndarray, codes: np.ndarray,
     high_dimensional.compute(data, sample, ranks, pairs, triplets, "euclidean", {}, metrics)
     sampled = store.read(sample)
     cell = Cell(points, store.numbers(sampled.column("row")), store.from_lists(sampled.column("neighbors")))
+    neighbors = cell.neighbors()
     blocks = store.read_binary_rows(ranks, "ranks", "<u2")
-    return measure(cell, cell.neighbors(), blocks, columns_of(pairs), columns_of(triplets), codes)
+    (trustworthy,) = trustworthiness([Near(cell, neighbors)], blocks)
+    numbers = measure(cell, neighbors, columns_of(pairs), columns_of(triplets), codes)
+    return numbers | {"trustworthiness": trustworthy}
 
 
 def main(folder: Path, most: int | None) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def fingerprint(table: pa.Table, **also: Any) -> str:
     """
     digest = hashlib.sha256()
     for field in table.schema:
-        digest.update(f"{field.name}\0{_type_name(field.type)}\0{table.num_rows}\0".encode())
+        digest.update(_column_head(field, table.num_rows))
         chunks = table.column(field.name).chunks
         # How a column is cut into chunks must not matter: all of its nulls go first, then all of its values.
         if table.column(field.name).null_count:
@@ -89,6 +89,11 @@ def fingerprint(table: pa.Table, **also: Any) -> str:
     if also:
         digest.update(json.dumps(also, sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def _column_head(field: pa.Field, n_rows: int) -> bytes:
+    """Return what the fingerprint has of a column before its values."""
+    return f"{field.name}\0{_type_name(field.type)}\0{n_rows}\0".encode()
 
 
 def _type_name(kind: pa.DataType) -> str:
@@ -106,7 +111,9 @@ def _value_bytes(chunk: pa.Array) -> Iterator[memoryview | bytes]:
     if pa.types.is_fixed_size_list(kind):
         yield _buffer(numbers(chunk.flatten()))
     elif pa.types.is_fixed_size_binary(kind):
-        yield b"".join(chunk.to_pylist())
+        width = kind.byte_width
+        if len(chunk):
+            yield memoryview(chunk.buffers()[1])[chunk.offset * width : (chunk.offset + len(chunk)) * width]
     elif _is_text(kind):
         # Each value's length goes before its bytes, so that ("ab", "c") and ("a", "bc") differ.
         for value in chunk.to_pylist():
@@ -229,7 +236,6 @@ def write(
     table: pa.Table,
     record: Mapping[str, Any],
     dictionary: Sequence[str] | bool = False,
-    group_rows: int | None = None,
 ) -> None:
     """Write a table with its record, whole or not at all.
 
@@ -243,8 +249,6 @@ def write(
         From `make_record`.
     dictionary : sequence of str or bool, default False
         Columns to encode by dictionary, which pays for those with few distinct values.
-    group_rows : int, optional
-        Rows that `read_binary_rows` yields at one time.
     """
     metadata = {**(table.schema.metadata or {}), RECORD: json.dumps(record, sort_keys=True).encode()}
     with appearing(path) as temporary:
@@ -252,7 +256,6 @@ def write(
             table.replace_schema_metadata(metadata),
             temporary,
             use_dictionary=dictionary,
-            row_group_size=group_rows,
             **WRITE_OPTIONS,
         )
 
@@ -281,10 +284,21 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
         )
 
 
+def column_names(path: str | Path, prefix: str = "") -> list[str]:
+    """Return the names of a table's columns that begin with `prefix`, in the table's order, without reading values.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    with _explaining_damage(path):
+        return [name for name in pq.read_schema(path).names if name.startswith(prefix)]
+
+
 def read_rows(path: str | Path) -> pa.Table:
     """Return what names the rows of a stored data set: `id` and, where it has one, `label`."""
-    with _explaining_damage(path):
-        names = pq.read_schema(path).names
+    names = column_names(path)
     return read(path, [name for name in ("id", "label") if name in names])
 
 
@@ -310,8 +324,49 @@ def binary_rows(array: np.ndarray) -> pa.FixedSizeBinaryArray:
     return pa.FixedSizeBinaryArray.from_buffers(kind, len(little), [None, pa.py_buffer(little)])
 
 
+def write_binary_rows(
+    path: str | Path,
+    column: str,
+    n_rows: int,
+    groups: Iterable[np.ndarray],
+    record_of: Callable[[str], Mapping[str, Any]],
+) -> None:
+    """Write a table of one column of `binary_rows`, whole or not at all, with one group of rows in memory at a time.
+
+    Parameters
+    ----------
+    path : str or Path
+    column : str
+    n_rows : int
+        Rows of all groups together, at least one.
+    groups : iterable of ndarray, shape (rows of the group, k)
+        All of one k and one type. `read_binary_rows` yields the same groups.
+    record_of : callable
+        Returns the record, from `make_record`, for the fingerprint that it is given.
+    """
+    digest = hashlib.sha256()
+    with appearing(path) as temporary:
+        writer = None
+        try:
+            for group in groups:
+                table = pa.table({column: binary_rows(group)})
+                if writer is None:
+                    digest.update(_column_head(table.schema.field(column), n_rows))
+                    writer = pq.ParquetWriter(temporary, table.schema, use_dictionary=False, **WRITE_OPTIONS)
+                for chunk in table.column(column).chunks:
+                    for part in _value_bytes(chunk):
+                        digest.update(part)
+                writer.write_table(table)
+            assert writer is not None  # there is a group
+            record = record_of(digest.hexdigest())
+            writer.add_key_value_metadata({RECORD: json.dumps(record, sort_keys=True).encode()})
+        finally:
+            if writer is not None:
+                writer.close()
+
+
 def read_binary_rows(path: str | Path, column: str, dtype: str) -> Iterator[np.ndarray]:
-    """Yield a column made by `binary_rows`, one group of rows after the other, as it was written.
+    """Yield a column written by `write_binary_rows`, one group of rows after the other.
 
     Parameters
     ----------

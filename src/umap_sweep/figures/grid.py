@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -33,6 +32,9 @@ from umap_sweep.figures.pictures import (
 )
 from umap_sweep.figures.style import ABSENT_COLOUR, FRAME_COLOUR, SIDE_TEXT_COLOUR, STYLE, TEXT_COLOUR, drawing, save
 from umap_sweep.quality import measures
+
+# The columns of a sweep's table that tell its cells apart.
+CELL, SEEDS = ("n_neighbors", "min_dist", "knn_k"), ("knn_seed", "seed")
 
 MOST_PIXELS = 400_000_000  # matplotlib needs 4 bytes of memory for each, 1.6 GB
 
@@ -61,7 +63,10 @@ class Embeddings:
 
 
 def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
-    """Read the cells of one k-NN seed and one UMAP seed from a sweep's table; only the columns that are drawn.
+    """Read the cells of one k-NN seed and one UMAP seed from a sweep's table.
+
+    Only the columns that are drawn are read, one group of rows after the other, and labels of the first cell alone,
+    because all cells have the same.
 
     Parameters
     ----------
@@ -74,32 +79,55 @@ def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
     InputError
         Where the file is missing or damaged, has no such cell, or does not hold each cell's rows in one block.
     """
+    parts: dict[tuple[int, float], list[np.ndarray]] = {}
+    labels: list[pa.Array] = []
+    widths: set[int] = set()
+    last = None
     try:
-        names = pq.read_schema(path).names
+        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+        names = file.schema_arrow.names
         dimensions = sum(bool(re.fullmatch(r"umap_\d+", name)) for name in names)
         axes = ["umap_1", "umap_2"] if dimensions > 1 else ["umap_1"]
-        table = pq.read_table(
-            path,
-            columns=["n_neighbors", "min_dist", "knn_k", *axes, *(["label"] if "label" in names else [])],
-            filters=[("knn_seed", "=", knn_seed), ("seed", "=", seed)],
-            page_checksum_verification=True,
-            partitioning=None,
-        )
+        for group in range(file.num_row_groups):
+            runs = _runs(file.read_row_group(group, [*CELL, *SEEDS]), knn_seed, seed)
+            if not runs:
+                continue
+            first = next(iter(parts), runs[0][0])
+            wanted = ["label"] if "label" in names and first in [cell for cell, _, _ in runs] else []
+            table = file.read_row_group(group, [*axes, *wanted])
+            points = np.column_stack([store.numbers(table[axis]) for axis in axes])
+            for cell, width, rows in runs:
+                if cell != last and cell in parts:
+                    raise InputError(f"{path} does not hold the same rows once for each cell. Delete it and run again.")
+                parts.setdefault(cell, []).append(points[rows])
+                if wanted and cell == first:
+                    labels += table["label"][rows].chunks
+                widths.add(width)
+                last = cell
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}). Delete it and run again.") from error
-    if not table.num_rows:
+    if not parts:
         raise InputError(f"{path} holds no cell with knn_seed {knn_seed} and seed {seed}. Delete it and run again.")
-    n_neighbors, min_dist = store.numbers(table["n_neighbors"]), store.numbers(table["min_dist"])
-    starts = np.flatnonzero(np.r_[True, (np.diff(n_neighbors) != 0) | (np.diff(min_dist) != 0)])
-    points = np.column_stack([store.numbers(table[axis]) for axis in axes])
-    blocks = np.split(points, starts[1:])
-    keys = zip(n_neighbors[starts].tolist(), min_dist[starts].tolist(), strict=True)
-    cells = dict(zip(keys, blocks, strict=True))
-    if len(cells) < len(blocks) or len({len(block) for block in blocks}) > 1:
+    cells = {cell: np.concatenate(blocks) for cell, blocks in parts.items()}
+    if len({len(points) for points in cells.values()}) > 1:
         raise InputError(f"{path} does not hold the same rows once for each cell. Delete it and run again.")
-    labels = table["label"].slice(0, len(blocks[0])).combine_chunks() if "label" in names else None
-    widths = pc.unique(table["knn_k"]).to_pylist()
-    return Embeddings(cells, labels, widths[0] if len(widths) == 1 else None, dimensions)
+    return Embeddings(
+        cells, pa.concat_arrays(labels) if labels else None, widths.pop() if len(widths) == 1 else None, dimensions
+    )
+
+
+def _runs(table: pa.Table, knn_seed: int, seed: int) -> list[tuple[tuple[int, float], int, slice]]:
+    """Return the cells of one k-NN seed and one UMAP seed in a group of rows: n_neighbors and min_dist, k, rows."""
+    columns = {name: store.numbers(table[name]) for name in (*CELL, *SEEDS)}
+    if not table.num_rows:
+        return []
+    starts = np.flatnonzero(np.r_[True, np.logical_or.reduce([np.diff(column) != 0 for column in columns.values()])])
+    runs = []
+    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), table.num_rows], strict=True):
+        n_neighbors, min_dist, width, *seeds = (columns[name][start].item() for name in (*CELL, *SEEDS))
+        if seeds == [knn_seed, seed]:
+            runs.append(((n_neighbors, min_dist), width, slice(start, stop)))
+    return runs
 
 
 def aligned(
@@ -120,8 +148,10 @@ def aligned(
     """
     reference = measures.middle_cell(cells)
     onto = cells[reference]
-    turned = {key: points if key == reference else measures.align(points, onto) for key, points in cells.items()}
-    return {key: points.astype(np.float32, copy=False) for key, points in turned.items()}, reference
+    turned = {}
+    for key, points in cells.items():
+        turned[key] = points if key == reference else measures.align(points, onto).astype(np.float32, copy=False)
+    return turned, reference
 
 
 class _Page:

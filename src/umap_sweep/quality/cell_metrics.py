@@ -172,21 +172,8 @@ class Cell:
             if k <= near.shape[1]
         }
 
-    def faithfulness(self, neighbors: np.ndarray, ranks: Iterable[np.ndarray]) -> dict[str, float]:
-        """Return trustworthiness and continuity for 15 neighbours, over the sampled rows.
-
-        Parameters
-        ----------
-        neighbors : ndarray of int, shape (n, 15)
-            The nearest points, from the method `neighbors`.
-        ranks : iterable of ndarray of uint16, shape (some rows, n)
-            The ranks that `umap_sweep.quality.high_dimensional` stores, in blocks of sampled rows.
-
-        Returns
-        -------
-        dict of str to float
-            Empty where there are 30 points or fewer.
-        """
+    def continuity(self) -> dict[str, float]:
+        """Return `continuity` for 15 neighbours, over the sampled rows; nothing where there are 30 points or fewer."""
         points = len(self.row_of)
         if points <= 2 * NEIGHBORS:
             return {}
@@ -194,45 +181,91 @@ class Cell:
         low_ranks = measures.ranks_within(
             self.tree, self.coordinates[self.sampled[full]], self.place_of[self.exact[full, :NEIGHBORS]]
         )
-        return {
-            "trustworthiness": measures.trustworthiness(self._ranks_in_data(neighbors, ranks), NEIGHBORS, points),
-            "continuity": measures.trustworthiness(low_ranks, NEIGHBORS, points),
-        }
-
-    def _ranks_in_data(self, neighbors: np.ndarray, ranks: Iterable[np.ndarray]) -> np.ndarray:
-        """Return the ranks in the data, among rows with coordinates, of the nearest points of each sampled row."""
-        step, start = rank_step(len(self.placed)), 0
-        found = []
-        for block in ranks:
-            rows = self.all_sampled[start : start + len(block)]
-            start += len(block)
-            near = neighbors[rows]
-            stored = np.take_along_axis(block, near, axis=1)
-            counted = stored * float(step) + (step - 1) / 2  # the mean of the ranks that are stored as this number
-            if not self.placed.all():
-                for place in range(len(block)):
-                    counted[place] -= np.searchsorted(np.sort(block[place, ~self.placed]), stored[place])
-            found.append(counted[self.placed[rows]])
-        return np.concatenate(found)
+        return {"continuity": measures.trustworthiness(low_ranks, NEIGHBORS, points)}
 
 
-def measure(
-    cell: Cell,
-    neighbors: np.ndarray,
-    ranks: Iterable[np.ndarray],
-    pairs: Mapping[str, np.ndarray],
-    triplets: Mapping[str, np.ndarray],
-    codes: np.ndarray | None,
-) -> dict[str, float | int]:
-    """Return the metrics of one cell.
+class Near:
+    """What trustworthiness takes of a cell: which points of the embedding are near to each sampled row.
 
     Parameters
     ----------
     cell : Cell
     neighbors : ndarray of int, shape (n, 15)
         From `Cell.neighbors`.
+    """
+
+    def __init__(self, cell: Cell, neighbors: np.ndarray) -> None:
+        self.placed, self.all_placed = cell.placed, bool(cell.placed.all())
+        self.points = len(cell.row_of)
+        self.kept = cell.kept
+        self.near = neighbors[cell.all_sampled]
+        self.ranks: list[np.ndarray] = []
+
+    def look_up(self, start: int, block: np.ndarray) -> None:
+        """Take the ranks in the data, among rows with coordinates, of the points near to some of the sampled rows.
+
+        Parameters
+        ----------
+        start : int
+            The place of the first of them among the sampled rows.
+        block : ndarray of uint16, shape (some rows, n)
+            What `umap_sweep.quality.high_dimensional` stores of them.
+        """
+        rows = slice(start, start + len(block))
+        step = rank_step(len(self.placed))
+        stored = np.take_along_axis(block, self.near[rows], axis=1)
+        counted = stored * float(step) + (step - 1) / 2  # the mean of the ranks that are stored as this number
+        if not self.all_placed:
+            for place in range(len(block)):
+                counted[place] -= np.searchsorted(np.sort(block[place, ~self.placed]), stored[place])
+        self.ranks.append(counted[self.kept[rows]])
+
+    def trustworthiness(self) -> float:
+        """Return the trustworthiness for 15 neighbours, over the sampled rows; NaN where it is not defined.
+
+        It is not where there are 30 points or fewer, and where no sampled row has coordinates.
+        """
+        if self.points <= 2 * NEIGHBORS:
+            return float("nan")
+        return measures.trustworthiness(np.concatenate(self.ranks), NEIGHBORS, self.points)
+
+
+def trustworthiness(cells: Sequence[Near], ranks: Iterable[np.ndarray]) -> list[float]:
+    """Return the trustworthiness of several cells, for which the ranks are read once.
+
+    Parameters
+    ----------
+    cells : sequence of Near
     ranks : iterable of ndarray of uint16, shape (some rows, n)
-        As for `Cell.faithfulness`.
+        The ranks that `umap_sweep.quality.high_dimensional` stores, in blocks of sampled rows.
+
+    Returns
+    -------
+    list of float
+        As `Near.trustworthiness` has it.
+    """
+    start = 0
+    for block in ranks:
+        for cell in cells:
+            cell.look_up(start, block)
+        start += len(block)
+    return [cell.trustworthiness() for cell in cells]
+
+
+def measure(
+    cell: Cell,
+    neighbors: np.ndarray,
+    pairs: Mapping[str, np.ndarray],
+    triplets: Mapping[str, np.ndarray],
+    codes: np.ndarray | None,
+) -> dict[str, float | int]:
+    """Return the metrics of one cell, apart from its trustworthiness.
+
+    Parameters
+    ----------
+    cell : Cell
+    neighbors : ndarray of int, shape (n, 15)
+        From `Cell.neighbors`.
     pairs, triplets : mapping of str to ndarray
         The columns of the tables that `umap_sweep.quality.high_dimensional` stores.
     codes : ndarray of int, shape (n,), or None
@@ -250,7 +283,7 @@ def measure(
     }
     if len(cell.row_of) < 3 or not len(cell.sampled):
         return numbers
-    numbers |= cell.recalls() | cell.faithfulness(neighbors, ranks)
+    numbers |= cell.recalls() | cell.continuity()
     numbers["recall_15_rows"] = len(cell.sampled)
     triplets, kept = cell.without_unplaced(triplets, ("row", "near", "far"))
     if kept.any():
@@ -272,6 +305,17 @@ def columns_of(path: str | Path) -> dict[str, np.ndarray]:
     """Return all columns of a stored table of numbers, by name."""
     table = store.read(path)
     return {name: store.numbers(table.column(name)) for name in table.column_names}
+
+
+def codes_of(embedding: str | Path, label_kind: str) -> np.ndarray | None:
+    """Return the category of each row's label, int32, shape (n,), -1 for none; None where labels are not categories.
+
+    All cells have the labels of the one data set.
+    """
+    if "label" not in store.column_names(embedding):
+        return None
+    given = store.read(embedding, ["label"]).column("label").combine_chunks()
+    return labels.category_codes(given) if labels.are_categories(given, label_kind) else None
 
 
 def compute(
@@ -320,23 +364,23 @@ def compute(
     width = min(NEIGHBORS, keys[0]["knn_k"] - 1)
     stored = store.matrix(store.read(knn, [f"index_{rank}" for rank in range(width + 1)]), "index_")
     pair_columns, triplet_columns = columns_of(pairs), columns_of(triplets)
-    points, nearest, measured = {}, {}, []
+    codes = codes_of(embeddings[0], label_kind)
+    points, nearest, measured, near = {}, {}, [], []
     for path, key in zip(embeddings, keys, strict=True):
-        table = store.read(path)
-        cell = Cell(store.matrix(table, "umap_"), rows, exact)
-        codes = None
-        if "label" in table.column_names:
-            given = table.column("label").combine_chunks()
-            codes = labels.category_codes(given) if labels.are_categories(given, label_kind) else None
+        cell = Cell(tables.coordinates_of(path), rows, exact)
         neighbors = cell.neighbors()
         recall = cell.recall_of_points(neighbors, stored)
-        rank_blocks = store.read_binary_rows(ranks, "ranks", "<u2")
-        numbers = measure(cell, neighbors, rank_blocks, pair_columns, triplet_columns, codes)
+        near.append(Near(cell, neighbors))
+        numbers = measure(cell, neighbors, pair_columns, triplet_columns, codes)
         if width == NEIGHBORS and np.isfinite(recall).any():
             numbers |= {"recall_15": float(np.nanmean(recall)), "recall_15_rows": int(np.isfinite(recall).sum())}
         measured.append(key | numbers)
         points[column_of(key)] = recall.astype(np.float32)
         nearest[column_of(key)] = store.lists(neighbors)
+    kept_ranks = trustworthiness(near, store.read_binary_rows(ranks, "ranks", "<u2"))
+    for numbers, value in zip(measured, kept_ranks, strict=True):
+        if np.isfinite(value):
+            numbers["trustworthiness"] = value
     cells = {column_of(key): path for path, key in zip(embeddings, keys, strict=True)}
     inputs = tables.fingerprints(cells | {"knn": knn, "high_dimensional": sample})
     shared = {name: value for name, value in keys[0].items() if name != "min_dist"}

@@ -6,6 +6,7 @@ triplets, which of two rows is nearer to the third.
 """
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -161,14 +162,16 @@ def rank_rows(distances: np.ndarray, rows: np.ndarray, width: int, sorted_out: b
             order = order_by_distance(distances[place, None], rows[place, None])[0]
             ranks[place, order] = stored
         else:
-            means, order = found
-            ranks[place] = stored[means]
+            bins, means, order = found
+            # Every bin is there, and so are its ranks: to clip saves NumPy the search for one that is not.
+            np.take(stored[means], bins, out=ranks[place], mode="clip")
+            ranks[place, order] = stored[: len(order)]
         nearest[place] = order[1 : width + 1]
     return ranks, nearest
 
 
-def rank_by_bins(distances: np.ndarray, row: int, width: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Rank all rows by their distance from one row, in a sixth of the time that sorting takes.
+def rank_by_bins(distances: np.ndarray, row: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Rank all rows by their distance from one row, in a tenth of the time that sorting takes.
 
     The range of the distances is cut into `BINS` equal bins, and the rows in one bin share the mean of their ranks.
     Only the nearest rows, at least `width`, are sorted, and have their exact ranks.
@@ -182,28 +185,33 @@ def rank_by_bins(distances: np.ndarray, row: int, width: int) -> tuple[np.ndarra
 
     Returns
     -------
-    ranks : ndarray of int, shape (n,)
+    bins : ndarray of int, shape (n,)
+        The bin of each row.
+    means : ndarray of int, shape (`BINS`,)
+        The mean rank of the rows in each bin, rounded down.
     nearest : ndarray of int, shape (at least `width` + 1,)
-        Row numbers in the order of their distance, the row itself first; ties by row number.
+        Row numbers in the order of their distance, the row itself first; ties by row number. Their ranks are their
+        places here.
     None
-        In place of both where one bin holds more than `MOST_IN_A_BIN` rows and more than one row in a thousand. This
-        happens where many distances are equal, or one is far greater than all others.
+        In place of all three where one bin holds more than `MOST_IN_A_BIN` rows and more than one row in a thousand.
+        This happens where many distances are equal, or one is far greater than all others.
     """
     line = distances.copy()
     line[row] = line.min()
     low, high = line.min(), line.max()
     if not low < high < np.inf:
         return None
-    bins = ((line - low) * ((BINS - 1) / (high - low))).astype(np.uint16)
+    line -= low
+    line *= (BINS - 1) / (high - low)
+    bins = line.astype(np.intp)  # which NumPy counts and looks up without another copy
     counts = np.bincount(bins, minlength=BINS)
     if counts.max() > max(MOST_IN_A_BIN, len(line) // 1000):
         return None
     ends = np.cumsum(counts)
     near = np.flatnonzero(bins <= np.searchsorted(ends, width + 1))
-    near = near[np.lexsort((near, line[near], near != row))]
-    ranks = (ends - (counts + 1) // 2)[bins]
-    ranks[near] = np.arange(len(near))
-    return ranks, near
+    near = near[np.lexsort((near, distances[near], near != row))]
+    means = np.minimum(ends - (counts + 1) // 2, len(line) - 1)  # empty bins at the end have no rank
+    return bins, means, near
 
 
 def distances_of_pairs(
@@ -342,25 +350,39 @@ def compute(
     check_metric(features, metric)
     n_rows = len(features)
     rows = choose_rows(n_rows, metrics["full_up_to"], metrics["sample"], metrics["seed"])
-    width = min(MOST_NEIGHBORS, n_rows - 1)
-    ranks = np.empty((len(rows), n_rows), dtype=np.uint16)
-    neighbors = np.empty((len(rows), width), dtype=np.int32)
+    neighbors = np.empty((len(rows), min(MOST_NEIGHBORS, n_rows - 1)), dtype=np.int32)
     every_row = len(rows) == n_rows
     first, second = choose_pairs(n_rows, rows, metrics["seed"])
     of_pairs = np.empty(len(first), dtype=np.float32)
-    done = 0
-    block_rows = max(BLOCK_VALUES // n_rows, 1)
-    # One thread, because the order in which a matrix product is summed depends on their number. Stored features are
-    # finite, and need no check.
-    with threadpool_limits(1), config_context(assume_finite=True):
+    key = {"metric": metric, "metric_kwds": metric_kwds, **metrics}
+    inputs = tables.fingerprints({"data": data})
+
+    def groups_of_ranks() -> Iterator[np.ndarray]:
+        """Yield the ranks of some rows after the other, and fill in `neighbors` and the distances of all pairs."""
+        block_rows, done = max(BLOCK_VALUES // n_rows, 1), 0
         for start in range(0, len(rows), block_rows):
             block = slice(start, start + block_rows)
             distances = distances_from(features, rows[block], metric, metric_kwds)
-            ranks[block], neighbors[block] = rank_rows(distances, rows[block], width, every_row)
             if every_row:
                 of_block = np.concatenate([line[row + 1 :] for row, line in zip(rows[block], distances, strict=True)])
                 of_pairs[done : done + len(of_block)] = of_block
                 done += len(of_block)
+            for first_of_group in range(0, len(distances), RANK_ROWS):
+                group = slice(first_of_group, first_of_group + RANK_ROWS)
+                numbers = rows[block][group]
+                ranks, neighbors[block][group] = rank_rows(distances[group], numbers, neighbors.shape[1], every_row)
+                yield ranks
+
+    # One thread, because the order in which a matrix product is summed depends on their number. Stored features are
+    # finite, and need no check.
+    with threadpool_limits(1), config_context(assume_finite=True):
+        store.write_binary_rows(
+            ranks_out,
+            "ranks",
+            len(rows),
+            groups_of_ranks(),
+            lambda values: store.make_record("high_dimensional", key, values, inputs),
+        )
         if not every_row:
             of_pairs = distances_of_pairs(features, first, second, metric, metric_kwds)
         row, left, right = choose_triplets(n_rows, metrics["seed"])
@@ -371,7 +393,6 @@ def compute(
     logging.getLogger("umap_sweep").info("ranked %d of %d rows under the metric %s", len(rows), n_rows, metric)
     results = {
         sample_out: pa.table({"row": rows, "neighbors": store.lists(neighbors)}),
-        ranks_out: pa.table({"ranks": store.binary_rows(ranks)}),
         pairs_out: pa.table({"first": first, "second": second, "distance_rank": measures.average_ranks(of_pairs)}),
         triplets_out: pa.table(
             {
@@ -381,7 +402,5 @@ def compute(
             }
         ),
     }
-    key = {"metric": metric, "metric_kwds": metric_kwds, **metrics}
-    inputs = tables.fingerprints({"data": data})
     for out, table in results.items():
-        tables.write(out, table, "high_dimensional", inputs, key, group_rows=RANK_ROWS if out == ranks_out else None)
+        tables.write(out, table, "high_dimensional", inputs, key)

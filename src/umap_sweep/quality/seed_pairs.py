@@ -88,7 +88,7 @@ def compute(
     Parameters
     ----------
     embeddings, neighbors, keys
-        The cells, as for `umap_sweep.quality.tables.read_cells`.
+        Of each cell, as for `umap_sweep.quality.tables.read_cell`.
     points_out : path
         Receives `instability` (float32): a row for each row of the data, in the data's order.
     pairs_out : path
@@ -99,7 +99,9 @@ def compute(
     InputError
         Where a file is missing or damaged.
     """
-    pairs, instability = compare(*tables.read_cells(embeddings, neighbors, keys), keys)
+    cells = [tables.read_cell(*cell) for cell in zip(embeddings, neighbors, keys, strict=True)]
+    coordinates, nearest = zip(*cells, strict=True)
+    pairs, instability = compare(coordinates, nearest, keys)
     inputs = tables.by_path(embeddings)
     tables.write(points_out, pa.table({"instability": instability}), "seed_pairs", inputs)
     tables.write(pairs_out, tables.table_of(pairs, COLUMNS), "seed_pairs", inputs)

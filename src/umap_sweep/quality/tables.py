@@ -11,32 +11,40 @@ from umap_sweep import store
 from umap_sweep.cells.keys import neighbors_of
 
 
-def read_cells(
-    embeddings: Sequence[str | Path], neighbors: Sequence[str | Path], keys: Sequence[dict[str, Any]]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Read the coordinates of cells, and the nearest points of each of their points.
+def coordinates_of(path: str | Path) -> np.ndarray:
+    """Return the coordinates of a stored embedding, float32, shape (n, d); nothing else is read of it.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    return store.matrix(store.read(path, store.column_names(path, "umap_")), "umap_")
+
+
+def read_cell(embedding: str | Path, neighbors: str | Path, key: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Read the coordinates of a cell, and the nearest points of each of its points.
 
     Parameters
     ----------
-    embeddings : sequence of path
-        From `umap_sweep.stages.embedding`, one for each cell.
-    neighbors : sequence of path
-        From `umap_sweep.quality.cell_metrics`, one for each cell; the cells of a row of the grid share one file.
-    keys : sequence of mapping
-        The key of each cell.
+    embedding : path
+        From `umap_sweep.stages.embedding`.
+    neighbors : path
+        From `umap_sweep.quality.cell_metrics`; the cells of a row of the grid share one file.
+    key : mapping
+        The key of the cell.
 
     Returns
     -------
-    coordinates : list of ndarray of float32, shape (n, d)
-    nearest : list of ndarray of int32, shape (n, 15)
+    coordinates : ndarray of float32, shape (n, d)
+    nearest : ndarray of int32, shape (n, 15)
 
     Raises
     ------
     InputError
         Where a file is missing or damaged.
     """
-    coordinates = [store.matrix(store.read(path), "umap_") for path in embeddings]
-    return coordinates, [neighbors_of(path, key) for path, key in zip(neighbors, keys, strict=True)]
+    return coordinates_of(embedding), neighbors_of(neighbors, key)
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, pa.DataType]) -> pa.Table:
@@ -62,7 +70,6 @@ def write(
     key: Mapping[str, Any] | None = None,
     csv_out: str | Path | None = None,
     measured: Sequence[str] = (),
-    group_rows: int | None = None,
 ) -> None:
     """Write a table with its record.
 
@@ -80,10 +87,8 @@ def write(
         Receives the same as CSV.
     measured : sequence of str, optional
         Columns that another run does not repeat: time and memory. They are left out of the fingerprint.
-    group_rows : int, optional
-        Rows that `store.read_binary_rows` yields at one time.
     """
     record = store.make_record(stage, key or {}, store.fingerprint(table.drop_columns(list(measured))), inputs)
-    store.write(out, table, record, group_rows=group_rows)
+    store.write(out, table, record)
     if csv_out is not None:
         store.write_csv(csv_out, table)
