@@ -212,7 +212,9 @@ def test_alignment_undoes_rotation_and_mirroring_and_changes_no_distance() -> No
 
 def test_neighbors_leave_out_the_point_itself_and_those_not_shown() -> None:
     indices = np.array([[0, 1, 2, 3], [2, 1, 0, 3], [3, 0, 1, -1], [1, 0, 2, 3]])
-    np.testing.assert_array_equal(atlas.nearest(indices, np.array([3, 1, 2]), 3), [[1, 3, 2], [2, 3, 0], [0, 3, 1]])
+    rows = np.array([3, 1, 2])
+    found = atlas.nearest(indices[rows], rows, 3, len(indices))
+    np.testing.assert_array_equal(found, [[1, 3, 2], [2, 3, 0], [0, 3, 1]])
 
 
 def test_features_are_those_named_or_those_that_vary_most(sweep: Sweep) -> None:

@@ -54,3 +54,16 @@ def test_generator_goes_on_where_it_was():
     again = store.random_state_from(store.state_of(random_state))
     assert np.array_equal(again.normal(size=5), random_state.normal(size=5))
     assert np.array_equal(again.randint(0, 10**6, 5), random_state.randint(0, 10**6, 5))
+
+
+def test_rows_written_in_groups_are_those_written_at_once(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 65536, (7, 5)).astype(np.uint16)
+    groups = [rows[:3], rows[3:6], rows[6:]]
+    path, whole = tmp_path / "groups.parquet", pa.table({"ranks": store.binary_rows(rows)})
+    store.write_binary_rows(path, "ranks", 7, groups, lambda values: store.make_record("ranked", {"of": 5}, values))
+    record = store.read_record(path)
+    assert (record["stage"], record["key"]) == ("ranked", {"of": 5})
+    assert record["fingerprint"] == store.fingerprint(whole) == store.fingerprint_of(path)
+    assert store.read(path).equals(whole)
+    for read, written in zip(store.read_binary_rows(path, "ranks", "<u2"), groups, strict=True):
+        np.testing.assert_array_equal(read, written)

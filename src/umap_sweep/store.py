@@ -352,7 +352,9 @@ def write_binary_rows(
                 table = pa.table({column: binary_rows(group)})
                 if writer is None:
                     digest.update(_column_head(table.schema.field(column), n_rows))
-                    writer = pq.ParquetWriter(temporary, table.schema, use_dictionary=False, **WRITE_OPTIONS)
+                    # Without Arrow's own schema in the file, which hides what is added to the metadata in the end.
+                    options = {"use_dictionary": False, "store_schema": False, **WRITE_OPTIONS}
+                    writer = pq.ParquetWriter(temporary, table.schema, **options)
                 for chunk in table.column(column).chunks:
                     for part in _value_bytes(chunk):
                         digest.update(part)

@@ -131,40 +131,41 @@ def quantise(points: np.ndarray) -> np.ndarray:
     ndarray of uint16, shape (n, 2)
         0 to `LARGEST`; both are 65535 for a point without coordinates.
     """
-    placed = np.isfinite(points).all(axis=1)
+    placed = measures.placed(points)
     quantised = np.full(points.shape, LARGEST + 1, np.uint16)
     if placed.any():
-        low, high = points[placed].min(axis=0), points[placed].max(axis=0)
+        low, high = measures.corners(points[placed])
         side = float((high - low).max()) or 1.0
         inside = (points[placed] - (low + high) / 2) / side + 0.5
         quantised[placed] = np.rint(inside * LARGEST).astype(np.uint16)
     return quantised
 
 
-def nearest(indices: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+def nearest(others: np.ndarray, rows: np.ndarray, count: int, n_rows: int) -> np.ndarray:
     """Return the nearest neighbours of each row that the page shows, the row itself left out.
 
     Parameters
     ----------
-    indices : ndarray of int, shape (n, k)
+    others : ndarray of int, shape (m, k)
         Row numbers, nearest first; -1 where there is none.
     rows : ndarray of int, shape (m,)
         The rows shown, in the page's order.
     count : int
         Neighbours to keep at most; less than k.
+    n_rows : int
+        Rows of the data.
 
     Returns
     -------
     ndarray of uint32, shape (m, count)
         Places in the page's order; m where a neighbour is not shown, or there is none.
     """
-    others = indices[rows]
     is_self_or_none = (others == rows[:, None]) | (others < 0)
     # Wherever the row itself is in its list, because where rows are equal it need not be the first.
     last = np.argsort(is_self_or_none, axis=1, kind="stable")
     others = np.where(is_self_or_none, -1, others)
     others = np.take_along_axis(others, last, axis=1)[:, :count]
-    place_of = np.full(len(indices) + 1, len(rows), np.uint32)
+    place_of = np.full(n_rows + 1, len(rows), np.uint32)
     place_of[rows] = np.arange(len(rows))
     places: np.ndarray = place_of[others]  # -1 is the last entry, which belongs to no row
     return places
@@ -372,18 +373,19 @@ def collect(
     elif "label" in names.column_names:
         label = {"names": category_names, "codes": payload.add(strata[rows].astype(np.uint32))}
 
-    ids = names["id"].to_pylist()
+    ids = names["id"]
     header: dict[str, Any] = {
         "rows": n_rows,
         "points": len(rows),
         "full": len(rows) == room,
         "row": payload.add(rows.astype(np.uint32)),
-        "ids": None if ids == list(range(n_rows)) else [str(ids[row]) for row in rows],
+        "ids": None if _are_row_numbers(ids) else [str(value) for value in ids.take(pa.array(rows)).to_pylist()],
         "label": label,
     }
 
-    indices = store.matrix(_table(knn, n_rows, neighbor_names[: count + 1]), "index_")
-    header["neighbors"] = {"count": count, "places": payload.add(nearest(indices, rows, count))}
+    columns = (_table(knn, n_rows, [name]).column(0) for name in neighbor_names[: count + 1])
+    indices = np.stack([store.numbers(column)[rows] for column in columns], axis=1)
+    header["neighbors"] = {"count": count, "places": payload.add(nearest(indices, rows, count, n_rows))}
 
     header["features"] = []
     for name, values in read_features(data, rows, options["features"]):
@@ -419,7 +421,7 @@ def collect(
         entry = {
             "key": {name: cell[name] for name in KEY_COLUMNS},
             "points": payload.add(quantise(points)),
-            "missing": int(np.sum(~np.isfinite(points).all(axis=1))),
+            "missing": int(np.sum(~measures.placed(points))),
             "metrics": of_cell,
             "configuration": configuration_of(cell, shared),
         }
@@ -432,6 +434,12 @@ def collect(
     header["dimensions"] = dimensions
     header["imported"] = shared["knn"]["method"] == "imported"
     return header, payload
+
+
+def _are_row_numbers(ids: pa.ChunkedArray) -> bool:
+    if not (pa.types.is_integer(ids.type) or pa.types.is_floating(ids.type)):
+        return False
+    return bool(np.array_equal(store.numbers(ids), np.arange(len(ids))))
 
 
 def _table(path: str | Path, n_rows: int, columns: Sequence[str]) -> pa.Table:

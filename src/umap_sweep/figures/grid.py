@@ -108,7 +108,7 @@ def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
         raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}). Delete it and run again.") from error
     if not parts:
         raise InputError(f"{path} holds no cell with knn_seed {knn_seed} and seed {seed}. Delete it and run again.")
-    cells = {cell: np.concatenate(blocks) for cell, blocks in parts.items()}
+    cells = {cell: blocks[0] if len(blocks) == 1 else np.concatenate(blocks) for cell, blocks in parts.items()}
     if len({len(points) for points in cells.values()}) > 1:
         raise InputError(f"{path} does not hold the same rows once for each cell. Delete it and run again.")
     return Embeddings(
@@ -264,7 +264,7 @@ def draw(
                 panel.set_visible(False)
                 page.write(middle, page.y + side / 2, "not in the grid", scale, colour, "center")
                 continue
-            drawn = np.isfinite(points).all(axis=1)
+            drawn = measures.placed(points)
             if drawn.any():
                 of_points = colouring.codes if codes is None else codes[row, column]
                 image = picture(points[drawn], replace(colouring, codes=of_points[drawn]), side)

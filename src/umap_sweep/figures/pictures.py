@@ -14,6 +14,7 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 
 from umap_sweep.quality import labels as label_kinds
+from umap_sweep.quality import measures
 
 # Okabe and Ito's eight colours, then sixteen chosen one by one: each is, in OKLab, the colour farthest from white, from
 # grey and from the colours before it. No two are nearer than 0.073, whether seen with normal colour vision,
@@ -144,7 +145,7 @@ def _pixels(points: np.ndarray, side: int) -> np.ndarray:
 
 def _square_around(points: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the centre of the square, and half the length of its sides."""
-    low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
+    low, high = (side.astype(np.float64) for side in measures.corners(points))
     return (low + high) / 2, float((high - low).max() * 0.53) or 1.0
 
 

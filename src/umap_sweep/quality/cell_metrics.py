@@ -67,7 +67,7 @@ class Cell:
 
     def __init__(self, coordinates: np.ndarray, sampled: np.ndarray, exact: np.ndarray) -> None:
         self.coordinates = coordinates
-        self.placed = np.isfinite(coordinates).all(axis=1)
+        self.placed = measures.placed(coordinates)
         self.row_of = np.flatnonzero(self.placed)
         self.place_of = np.full(len(coordinates), -1)
         self.place_of[self.row_of] = np.arange(len(self.row_of))

@@ -83,7 +83,10 @@ def nearest(tree: cKDTree, points: np.ndarray, rows: np.ndarray, k: int) -> np.n
     """
     found = np.empty((len(points), k + 1), dtype=np.int32)
     # In the order in which they lie in the tree, so that what a query reads is still in the processor's cache.
-    order = np.argsort(np.argsort(tree.indices)[rows])
+    wanted = np.full(tree.n, -1)
+    wanted[rows] = np.arange(len(rows))
+    order = wanted[tree.indices]
+    order = order[order >= 0]
     found[order] = tree.query(points[order], k + 1)[1].reshape(len(points), k + 1)
     return others(found, rows, k)
 
@@ -178,6 +181,22 @@ def ranks_within(tree: cKDTree, points: np.ndarray, neighbors: np.ndarray) -> np
     return ranks
 
 
+def placed(points: np.ndarray) -> np.ndarray:
+    """Return which points have coordinates: bool, shape (n,), from points of shape (n, d), NaN where they have none."""
+    # Axis by axis, which takes a tenth of the time of `all` over rows as short as these.
+    there = np.ones(len(points), dtype=bool)
+    for axis in points.T:
+        there &= np.isfinite(axis)
+    return there
+
+
+def corners(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest coordinate on each axis, shape (d,), of at least one point."""
+    # Axis by axis, as in `placed`.
+    low, high = (np.array([side(axis) for axis in points.T]) for side in (np.min, np.max))
+    return low, high
+
+
 def distances(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the Euclidean distances of pairs of points, float64, shape (pairs,)."""
     squares = np.zeros(len(first))
@@ -257,18 +276,22 @@ def label_accuracy(codes: np.ndarray, neighbors: np.ndarray) -> float:
     float
         NaN where no point with neighbours has a label.
     """
-    near = np.ascontiguousarray(neighbors.T)
-    labels = np.where(near >= 0, codes[near], -1)
-    votes = np.ones(labels.shape, dtype=np.uint8)
-    for one, other in itertools.combinations(range(len(labels)), 2):
-        alike = labels[one] == labels[other]
-        votes[one] += alike
-        votes[other] += alike
-    votes[labels < 0] = 0
-    leading = (votes == votes.max(axis=0)) & (labels >= 0)
-    winner = np.where(leading, labels, np.iinfo(labels.dtype).max).min(axis=0)
-    counted = (codes >= 0) & (near >= 0).any(axis=0)
-    return float((winner == codes)[counted].mean()) if counted.any() else float("nan")
+    right, counted = (np.zeros(len(codes), dtype=bool) for _ in range(2))
+    for start in range(0, len(codes), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        near = np.ascontiguousarray(neighbors[block].T)
+        labels = np.where(near >= 0, codes[near], -1)
+        votes = np.ones(labels.shape, dtype=np.uint8)
+        for one, other in itertools.combinations(range(len(labels)), 2):
+            alike = labels[one] == labels[other]
+            votes[one] += alike
+            votes[other] += alike
+        votes[labels < 0] = 0
+        leading = (votes == votes.max(axis=0)) & (labels >= 0)
+        winner = np.where(leading, labels, np.iinfo(labels.dtype).max).min(axis=0)
+        right[block] = winner == codes[block]
+        counted[block] = (codes[block] >= 0) & (near >= 0).any(axis=0)
+    return float(right[counted].mean()) if counted.any() else float("nan")
 
 
 def silhouette(points: np.ndarray, codes: np.ndarray) -> float:
@@ -326,9 +349,10 @@ def disparity(left: np.ndarray, right: np.ndarray) -> float:
     """
     from scipy.spatial import procrustes
 
-    both = np.isfinite(left).all(axis=1) & np.isfinite(right).all(axis=1)
-    left, right = left[both].astype(np.float64), right[both].astype(np.float64)
-    if len(left) < 2 or not (np.ptp(left, axis=0).any() and np.ptp(right, axis=0).any()):
+    both = placed(left) & placed(right)
+    if not both.all():
+        left, right = left[both], right[both]
+    if len(left) < 2 or not ((left != left[0]).any() and (right != right[0]).any()):
         return float("nan")
     return float(procrustes(left, right)[2])
 
@@ -368,11 +392,12 @@ def align(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
     ndarray of float64, shape (n, d)
         With the mean of the points that count at the origin; unchanged where no point counts.
     """
-    both = np.isfinite(points).all(axis=1) & np.isfinite(onto).all(axis=1)
+    both = placed(points) & placed(onto)
     if not both.any():
         return points.astype(np.float64)
-    here, there = (side.astype(np.float64) - side[both].mean(axis=0, dtype=np.float64) for side in (points, onto))
+    count: np.ndarray | slice = slice(None) if both.all() else both
+    here, there = (side.astype(np.float64) - side[count].mean(axis=0, dtype=np.float64) for side in (points, onto))
     # By einsum, because the order in which BLAS sums depends on the number of threads.
-    left, _, right = np.linalg.svd(np.einsum("ni,nj->ij", here[both], there[both]))
+    left, _, right = np.linalg.svd(np.einsum("ni,nj->ij", here[count], there[count]))
     turned: np.ndarray = np.einsum("ni,ij->nj", here, left @ right)
     return turned
