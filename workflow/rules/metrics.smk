@@ -14,6 +14,7 @@ rule high_dimensional:
         "results/{dataset}/logs/high_dimensional/metric={metric}.log",
     benchmark:
         "results/{dataset}/benchmarks/high_dimensional/metric={metric}.tsv"
+    priority: first_after_layouts
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
@@ -45,6 +46,7 @@ rule cell_metrics:
         f"results/{{dataset}}/logs/metrics/{GRID_ROW}.log",
     benchmark:
         f"results/{{dataset}}/benchmarks/metrics/{GRID_ROW}.tsv"
+    priority: first_after_layouts
     conda:
         "../../envs/umap-sweep.yaml"
     resources:

@@ -57,6 +57,11 @@ def longest_first_of_graphs(wildcards):
     return longest_first(wildcards) + CELLS.widest["n_neighbors"]
 
 
+def first_after_layouts(wildcards):
+    """Tables, figures and atlas wait for the metrics of all cells, so these come before any of them."""
+    return 1
+
+
 def last_cells_first(wildcards):
     """Priority of a job that computes a stage once more: whole cells, and those last that a sweep starts first."""
     return CELLS.last_place(dict(wildcards.items()))

@@ -20,6 +20,9 @@ WEIGHTS = Path(__file__).with_name("resources.yaml")
 # NN-descent compares candidates in blocks of BLOCK_ROWS rows, at most MOST_CANDIDATES of each row.
 BLOCK_ROWS, MOST_CANDIDATES = 16384, 60
 
+# The metrics hold no more distances from rows that are compared with all others in memory than these.
+MOST_DISTANCES = 2**26
+
 # How many neighbours of each row the metrics look at, where the k-NN has as many: 150, and the row itself.
 RANKED = 151
 
@@ -86,6 +89,7 @@ class Size:
             "edges": self.edges,
             "points": self.points,
             "rows × compared": self.rows * self.compared,
+            "distances": min(self.rows * self.compared, MOST_DISTANCES),
             "compared²": self.compared**2,
             "candidates²": min(self.rows, BLOCK_ROWS) * min(self.neighbors, MOST_CANDIDATES) ** 2,
         }

@@ -1,7 +1,6 @@
 """Measure how much an embedding changes from one cell of the grid to the next."""
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +58,7 @@ def compute(
 ) -> None:
     """Compare stored cells with their neighbours in the grid.
 
-    Each cell is read once, and is in memory until it has been compared: about one row of the grid at a time.
+    Only the cells of one step are in memory, so that each is read twice: once for each axis of the grid.
 
     Parameters
     ----------
@@ -77,22 +76,25 @@ def compute(
     InputError
         Where a file is missing or damaged.
     """
-    pairs = list(next_cells(keys))
-    rows: list[dict[str, Any]] = [{} for _ in pairs]
-    open_pairs = Counter(place for _, first, second in pairs for place in (first, second))
+    rows = []
     cells: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    for place in sorted(open_pairs, key=lambda place: [keys[place][axis] for axis in ("knn_seed", "seed", *AXES)]):
-        cells[place] = tables.read_cell(embeddings[place], neighbors[place], keys[place])
-        for row, (along, first, second) in zip(rows, pairs, strict=True):
-            if row or first not in cells or second not in cells:
-                continue
-            (coordinates, near), (other_coordinates, other_near) = cells[first], cells[second]
-            row |= {name: keys[first][name] for name in ("n_neighbors", "min_dist", "knn_k", "knn_seed", "seed")}
-            row |= {f"other_{axis}": keys[second][axis] for axis in AXES}
-            row["along"] = along
-            row["neighbor_overlap"] = float(np.nanmean(measures.overlap(near, other_near)))
-            row["procrustes_disparity"] = measures.disparity(coordinates, other_coordinates)
-            open_pairs.subtract((first, second))
-        cells = {place: cell for place, cell in cells.items() if open_pairs[place]}
+    for along, first, second in next_cells(keys):
+        cells = {
+            place: cells[place]
+            if place in cells
+            else tables.read_cell(embeddings[place], neighbors[place], keys[place])
+            for place in (first, second)
+        }
+        (coordinates, near), (other_coordinates, other_near) = cells[first], cells[second]
+        shared = {name: keys[first][name] for name in ("n_neighbors", "min_dist", "knn_k", "knn_seed", "seed")}
+        rows.append(
+            shared
+            | {f"other_{axis}": keys[second][axis] for axis in AXES}
+            | {
+                "along": along,
+                "neighbor_overlap": float(np.nanmean(measures.overlap(near, other_near))),
+                "procrustes_disparity": measures.disparity(coordinates, other_coordinates),
+            }
+        )
     inputs = tables.by_path(embeddings)
     tables.write(out, tables.table_of(rows, COLUMNS), "neighboring_cells", inputs, csv_out=csv_out)
