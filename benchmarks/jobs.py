@@ -45,7 +45,7 @@ TERMS = {
     "high_dimensional": ["rows × dimensions", "rows × compared", "distances", "compared²"],
     "cell_metrics": ["rows", "rows × ranked", "compared²", "points"],
     "metrics": [],
-    "neighboring_cells": ["rows"],
+    "neighboring_cells": ["rows", "points"],
     "seed_pairs": ["points"],
     "stability": [],
     "shortlist": [],
