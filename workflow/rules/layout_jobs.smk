@@ -50,7 +50,9 @@ def laid_out_together(single, cells, below):
     # Where the command line names the rule, for instance to run it again, or the path of a cell, it means single cells.
     if any(argument == renamed(single) or argument.endswith("/embedding.parquet") for argument in sys.argv):
         return []
-    return layout_jobs.together(cells, stored(cells, below), side_by_side(), LANES)
+    # In other than two dimensions cells are laid out one after the other.
+    lanes = LANES if SETTINGS["umap"]["n_components"] == 2 else 1
+    return layout_jobs.together(cells, stored(cells, below), side_by_side(), lanes)
 
 
 def take_over(single, job):
