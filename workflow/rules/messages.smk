@@ -22,7 +22,6 @@ def say_once_that_the_start_is_long(rows):
     )
 
 
-
 def say_where_to_look():
     folder = Path("results") / DATASET
     # After other targets it would hide what they have to say.
