@@ -16,8 +16,8 @@ import pandas as pd
 
 from umap_sweep.cells.grid import CELL_COLUMNS
 
-# What a job of several cells costs, in times of a job of one: 1.25 for four cells of MNIST side by side, and little less
-# for two, because a lane without a cell costs the same. Where jobs cost the same, those of fewer cells are less to repeat.
+# What a job of several cells costs, in times of a job of one: 1.25 measured for four cells of MNIST, and little less
+# for two, because a lane without a cell costs the same. Of jobs that cost the same, the smaller are less to repeat.
 SHARED_COST, COST_OF_A_CELL = 1.17, 0.02
 
 # What tells the rows of the grid apart.
