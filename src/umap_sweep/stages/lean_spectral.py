@@ -31,7 +31,7 @@ from numba.extending import intrinsic
 from umap_sweep.stages.spectral import is_placed_at_random, too_small
 
 # Columns of a block are in groups of so many, a row of which fills one line of a CPU's cache.
-LANES = 8
+COLUMNS = 8
 
 # While one edge is worked on, the row at the end of the edge so many places later is fetched from memory.
 AHEAD = 16
@@ -97,7 +97,7 @@ def _step_row(typing, tail, weight, current, other, row, first, last, degree, fa
 
     def generate(context, builder, signature, arguments):
         double, integer, half = ir.DoubleType(), ir.IntType(64), ir.IntType(32)
-        vector = ir.VectorType(double, LANES)
+        vector = ir.VectorType(double, COLUMNS)
         arrays = [
             context.make_array(kind)(context, builder, argument)
             for kind, argument in zip(signature.args[:4], arguments[:4], strict=True)
@@ -107,10 +107,10 @@ def _step_row(typing, tail, weight, current, other, row, first, last, degree, fa
 
         def spread(scalar):
             single = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, half(0))
-            return builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(half, LANES), [0] * LANES))
+            return builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(half, COLUMNS), [0] * COLUMNS))
 
         def place(group, number):
-            return builder.bitcast(builder.gep(group, [builder.mul(number, integer(LANES))]), vector.as_pointer())
+            return builder.bitcast(builder.gep(group, [builder.mul(number, integer(COLUMNS))]), vector.as_pointer())
 
         def end_of(edge):
             return builder.sext(builder.load(builder.gep(tails, [edge])), integer)
@@ -120,7 +120,7 @@ def _step_row(typing, tail, weight, current, other, row, first, last, degree, fa
             "llvm.prefetch", [pointer], ir.FunctionType(ir.VoidType(), [pointer, half, half, half])
         )
         last_edge = builder.sub(cgutils.unpack_tuple(builder, arrays[0].shape)[0], integer(1))
-        total = cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * LANES))
+        total = cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * COLUMNS))
         with cgutils.for_range_slice(builder, begin, end, integer(1), integer) as (edge, _):
             later = builder.add(edge, integer(AHEAD))
             later = builder.select(builder.icmp_signed("<", later, last_edge), later, last_edge)
@@ -154,7 +154,7 @@ def _step(starts, tail, weight, degree, current, other, factor, shift, rest):
 def _first_step(group, product, factor, shift):
     """Replace the product of the matrix with a group by factor (product - shift group)."""
     for i in range(group.shape[0]):
-        for lane in range(LANES):
+        for lane in range(COLUMNS):
             product[i, lane] = factor * (product[i, lane] - shift * group[i, lane])
 
 
@@ -163,20 +163,20 @@ def _centre(degree, group):
     """Subtract the weighted mean of each column: what it has of the first eigenvector."""
     n_rows = degree.shape[0]
     total = 0.0
-    sums = np.zeros(LANES)
+    sums = np.zeros(COLUMNS)
     for first in range(0, n_rows, SUMMED_ROWS):
         part = 0.0
-        parts = np.zeros(LANES)
+        parts = np.zeros(COLUMNS)
         for i in range(first, min(first + SUMMED_ROWS, n_rows)):
             part += degree[i]
-            for lane in range(LANES):
+            for lane in range(COLUMNS):
                 parts[lane] += degree[i] * group[i, lane]
         total += part
         sums += parts
-    for lane in range(LANES):
+    for lane in range(COLUMNS):
         sums[lane] /= total
     for i in range(n_rows):
-        for lane in range(LANES):
+        for lane in range(COLUMNS):
             group[i, lane] -= sums[lane]
 
 
@@ -185,13 +185,13 @@ def _inner_products(degree, left, right, products):
     """Write the weighted inner product of each column of one group with each of another."""
     n_rows = degree.shape[0]
     products[:] = 0.0
-    parts = np.empty((LANES, LANES))
+    parts = np.empty((COLUMNS, COLUMNS))
     for first in range(0, n_rows, SUMMED_ROWS):
         parts[:] = 0.0
         for i in range(first, min(first + SUMMED_ROWS, n_rows)):
-            for row in range(LANES):
+            for row in range(COLUMNS):
                 weighted = degree[i] * left[i, row]
-                for column in range(LANES):
+                for column in range(COLUMNS):
                     parts[row, column] += weighted * right[i, column]
         products += parts
 
@@ -204,15 +204,15 @@ def _combine(block, coefficients):
     combined = np.empty(coefficients.shape[0])
     for i in range(n_rows):
         for group in range(n_groups):
-            for lane in range(LANES):
-                row[group * LANES + lane] = block[group, i, lane]
+            for lane in range(COLUMNS):
+                row[group * COLUMNS + lane] = block[group, i, lane]
         combined[:] = 0.0
         for k in range(row.shape[0]):
             for column in range(row.shape[0]):
                 combined[column] += row[k] * coefficients[k, column]
         for group in range(n_groups):
-            for lane in range(LANES):
-                block[group, i, lane] = combined[group * LANES + lane]
+            for lane in range(COLUMNS):
+                block[group, i, lane] = combined[group * COLUMNS + lane]
 
 
 @numba.njit(types.void(_DEGREE, _GROUP, _GROUP, _NUMBERS, _NUMBERS), cache=True)
@@ -221,9 +221,9 @@ def _square_residuals(degree, group, product, values, squares):
     n_rows = degree.shape[0]
     squares[:] = 0.0
     for first in range(0, n_rows, SUMMED_ROWS):
-        parts = np.zeros(LANES)
+        parts = np.zeros(COLUMNS)
         for i in range(first, min(first + SUMMED_ROWS, n_rows)):
-            for lane in range(LANES):
+            for lane in range(COLUMNS):
                 off = product[i, lane] - values[lane] * group[i, lane]
                 parts[lane] += degree[i] * (off * off)
         squares += parts
@@ -332,12 +332,12 @@ class _Graph:
 
     def inner_products(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Return the inner products of the columns of two blocks, as a matrix that is made symmetric."""
-        size = len(left) * LANES
-        products, part = np.empty((size, size)), np.empty((LANES, LANES))
+        size = len(left) * COLUMNS
+        products, part = np.empty((size, size)), np.empty((COLUMNS, COLUMNS))
         for row, one in enumerate(left):
             for column, two in enumerate(right):
                 _inner_products(self.degree, one, two, part)
-                products[row * LANES : (row + 1) * LANES, column * LANES : (column + 1) * LANES] = part
+                products[row * COLUMNS : (row + 1) * COLUMNS, column * COLUMNS : (column + 1) * COLUMNS] = part
         return (products + products.T) / 2
 
     def make_orthonormal(self, block: np.ndarray) -> None:
@@ -365,7 +365,7 @@ class _Graph:
         for one in (block, product):
             _combine(one, vectors)
         for group in range(len(block)):
-            own = slice(group * LANES, (group + 1) * LANES)
+            own = slice(group * COLUMNS, (group + 1) * COLUMNS)
             _square_residuals(self.degree, block[group], product[group], values[own], squares[own])
         return values, np.sqrt(squares)
 
@@ -388,18 +388,18 @@ class _Graph:
 
 def _zeros(n_groups: int, n_rows: int) -> np.ndarray:
     """Return a block of zeros whose rows begin where lines of the cache begin."""
-    size = n_groups * n_rows * LANES
-    numbers = np.zeros(size + LANES)
-    first = -numbers.ctypes.data // numbers.itemsize % LANES
-    return numbers[first : first + size].reshape(n_groups, n_rows, LANES)
+    size = n_groups * n_rows * COLUMNS
+    numbers = np.zeros(size + COLUMNS)
+    first = -numbers.ctypes.data // numbers.itemsize % COLUMNS
+    return numbers[first : first + size].reshape(n_groups, n_rows, COLUMNS)
 
 
 def _fill(group: np.ndarray, number: int) -> None:
     """Write numbers from -0.5 to 0.5 into a group: SplitMix64 (Steele, Lea and Flood, 2014) of a counter."""
     n_rows = len(group)
-    for lane in range(LANES):
+    for lane in range(COLUMNS):
         # Columns far apart in the counter, so that no row of one is a row of another.
-        bits = np.arange(n_rows, dtype=np.uint64) + np.uint64((number * LANES + lane + 1) << 40)
+        bits = np.arange(n_rows, dtype=np.uint64) + np.uint64((number * COLUMNS + lane + 1) << 40)
         bits *= np.uint64(0x9E3779B97F4A7C15)
         bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -440,10 +440,10 @@ def eigenvectors(head: np.ndarray, tail: np.ndarray, weight: np.ndarray, n_rows:
         With residuals above the tolerance where `MOST_PRODUCTS` were not enough.
     """
     graph = _Graph(head, tail, weight, n_rows)
-    n_groups = -(-(n_vectors + SPARE_COLUMNS) // LANES)
-    if n_rows <= max(DENSE_ROWS, 2 * LANES * n_groups):
+    n_groups = -(-(n_vectors + SPARE_COLUMNS) // COLUMNS)
+    if n_rows <= max(DENSE_ROWS, 2 * COLUMNS * n_groups):
         return _of_small_graph(graph, head, n_vectors)
-    most_groups = min(MOST_GROUPS, n_rows // (2 * LANES))
+    most_groups = min(MOST_GROUPS, n_rows // (2 * COLUMNS))
     block, other = _zeros(n_groups, n_rows), _zeros(n_groups, n_rows)
     for number, group in enumerate(block):
         _fill(group, number)
@@ -464,7 +464,7 @@ def eigenvectors(head: np.ndarray, tail: np.ndarray, weight: np.ndarray, n_rows:
         left = (MOST_PRODUCTS - graph.products) // len(block)
         degree = min(degree, _degree_that_magnifies(1.0, lowest, MOST_GROWTH), max(left, 1))
         block, other = graph.filtered(block, other, lowest, degree)
-    columns = [block[number // LANES, :, number % LANES] for number in range(n_vectors)]
+    columns = [block[number // COLUMNS, :, number % COLUMNS] for number in range(n_vectors)]
     vectors = np.sqrt(graph.degree)[:, None] * np.stack(columns, axis=1)
     return Eigenvectors(_with_signs(vectors), laplacian, residuals[:n_vectors], graph.products)
 
