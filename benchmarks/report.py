@@ -107,6 +107,13 @@ twice as much each time that a job is tried again.
 
 """
 
+SIDE_BY_SIDE = """## Cells side by side
+
+Cells that differ in min_dist alone take the same edges and negative samples, and are laid out together, four at a
+time, with the same bits. Seconds of one core for layouts of few epochs, each the least of three turns.
+
+"""
+
 COMMANDS = """## Measure it yourself
 
 ```
@@ -213,6 +220,23 @@ def peers(found: pd.DataFrame) -> str:
     return text + "\n".join(f"- **{PEERS[who][0]}**: {PEERS[who][1]}" for who in present) + "\n"
 
 
+def lanes(found: pd.DataFrame) -> str:
+    """Return the section on cells that share a layout job."""
+    lines = [
+        [
+            f"{row.rows:,}",
+            f"{row.n_neighbors}",
+            f"{row.cells}",
+            number(row.alone_seconds),
+            number(row.together_seconds),
+            f"{row.alone_seconds / row.together_seconds:.2f}",
+        ]
+        for row in found.sort_values(["rows", "n_neighbors", "cells"]).itertuples()
+    ]
+    header = ["rows", "n_neighbors", "cells", "one after the other", "side by side", "ratio"]
+    return SIDE_BY_SIDE + markdown(header, lines)
+
+
 def page(measured: Path) -> str:
     """Return docs/performance.md.
 
@@ -231,6 +255,8 @@ def page(measured: Path) -> str:
         parts.append(memory(pd.read_csv(measured / "jobs.tsv", sep="\t")))
     if (measured / "peers.tsv").exists():
         parts.append(peers(pd.read_csv(measured / "peers.tsv", sep="\t")))
+    if (measured / "lanes.tsv").exists():
+        parts.append(lanes(pd.read_csv(measured / "lanes.tsv", sep="\t")))
     return "\n".join([*parts, COMMANDS])
 
 

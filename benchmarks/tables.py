@@ -15,6 +15,7 @@ AXES = ["rows", "dimensions", "n_neighbors", "cells", "cores"]
 POINT_KEY = [*AXES, "stage"]
 PEER_KEY = ["rows", "dimensions", "cells", "cores", "who"]
 JOB_KEY = ["rows", "dimensions", "n_neighbors", "cells", "seeds", "job"]
+LANES_KEY = ["rows", "n_neighbors", "cells"]
 WORK = ["knn", "graph", "initial_layout", "layout"]
 
 # A stage that took less than this many times what it took at the smallest size is mostly the start of its processes.
@@ -27,12 +28,12 @@ def merge(runs: Path, measured: Path) -> None:
     Parameters
     ----------
     runs : Path
-        Folder with `points/**/*.tsv`, `peers/**/*.tsv` and `jobs/**/*.tsv`.
+        Folder with `points/**/*.tsv`, `peers/**/*.tsv`, `jobs/**/*.tsv` and `lanes/**/*.tsv`.
     measured : Path
-        Folder of the machine; receives `points.tsv`, `peers.tsv`, `jobs.tsv` and `machine.json`.
+        Folder of the machine; receives `points.tsv`, `peers.tsv`, `jobs.tsv`, `lanes.tsv` and `machine.json`.
     """
     measured.mkdir(parents=True, exist_ok=True)
-    for kind, key in (("points", POINT_KEY), ("peers", PEER_KEY), ("jobs", JOB_KEY)):
+    for kind, key in (("points", POINT_KEY), ("peers", PEER_KEY), ("jobs", JOB_KEY), ("lanes", LANES_KEY)):
         path = measured / f"{kind}.tsv"
         # Hidden folders are those of runs under way.
         done = [one for one in sorted((runs / kind).rglob("*.tsv")) if "/." not in one.relative_to(runs).as_posix()]
