@@ -216,6 +216,32 @@ class TestSweep:
         run = snakemake(tmp_path, CELL.format(n_neighbors=12, min_dist=0.5, seed=10), "--dry-run", cores=1, config=IRIS)
         assert run.jobs["embedding"] == run.laid_out == 1
 
+    @pytest.mark.parametrize(
+        ("values", "said"),
+        [
+            ((5, -1, 10), "min_dist -1; allowed is a number from 0"),
+            ((5, 7, 10), "min_dist=7; write min_dist=7.0"),
+            ((5, 7.0, 10), "more than umap.spread 1.0"),
+            ((1, 0.25, 10), "n_neighbors 1; allowed is a whole number from 2"),
+            ((0, 0.25, 10), "n_neighbors 0; allowed"),
+            ((5, "0.250", 10), "min_dist=0.250; write min_dist=0.25"),
+            ((5, "1e-3", 10), "min_dist=1e-3; write min_dist=0.001"),
+            ((5, "1-3", 10), "min_dist 1-3; allowed"),
+            ((5, 0.25, 99999999999), "seed 99999999999; allowed"),
+        ],
+    )
+    def test_what_a_grid_would_refuse_is_refused_in_a_path(self, finished, values, said):
+        path = CELL.format(**dict(zip(("n_neighbors", "min_dist", "seed"), values, strict=True)))
+        run = snakemake(finished, path, "--dry-run", cores=1, config=IRIS)
+        assert run.code != 0
+        assert said in run.output, run.output
+
+    @pytest.mark.parametrize("argument", ["--until=embedding", "--omit-from=embedding", "--forcerun=embedding"])
+    def test_the_rule_s_name_means_all_cells_however_it_is_written(self, tmp_path, argument):
+        run = snakemake(tmp_path, argument, "--dry-run", cores=1, config=IRIS)
+        assert run.code == 0, run.output
+        assert run.jobs.get("embedding", 0) == run.laid_out == (0 if "omit" in argument else 8)
+
     def test_a_table_s_job_makes_no_cell_that_it_has_not(self, finished):
         """Nor where a path is asked for whose parts are all in the table."""
         lines = ["n_neighbors,min_dist,seed", "5,0.25,1", "5,0.5,1", "12,0.25,2", "12,0.5,2", "12,0.75,2"]

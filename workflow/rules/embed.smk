@@ -59,7 +59,7 @@ rule embedding:
         data=DATA_FILE,
         edges=EDGES_FILE,
         vertices=VERTICES_FILE,
-        initial_layout=INITIAL_LAYOUT_FILE,
+        initial_layout=start_of_cell,
     output:
         embeddings=[EMBEDDING_FILE],
         costs=[COST_FILE],

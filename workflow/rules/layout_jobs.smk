@@ -48,7 +48,8 @@ def laid_out_together(single, cells, below):
         named = (layout_jobs.named_columns(name, single, renamed) for name in rules_of_this_process())
         return list(filter(None, named))
     # Where the command line names the rule, for instance to run it again, or the path of a cell, it means single cells.
-    if any(argument == renamed(single) or argument.endswith("/embedding.parquet") for argument in sys.argv):
+    named = re.compile(rf"(.*=|-R)?{re.escape(renamed(single))}")
+    if any(named.fullmatch(argument) or Path(argument).name == "embedding.parquet" for argument in sys.argv):
         return []
     # In other than two dimensions cells are laid out one after the other.
     lanes = LANES if SETTINGS["umap"]["n_components"] == 2 else 1

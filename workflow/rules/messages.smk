@@ -16,7 +16,7 @@ def say_once_that_the_start_is_long(rows):
     SAID.add("start")
     print(
         f"umap.init spectral will take about {max(round(minutes), 1)} min for each graph of {rows:,} rows, longer than a "
-        f"layout; umap.init spectral_lean finds the same eigenvectors in far less (docs/large.md).",
+        f"layout; umap.init spectral_lean finds the same eigenvectors in far less, for another picture (docs/large.md).",
         file=sys.stderr,
         flush=True,
     )

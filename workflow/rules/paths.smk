@@ -62,3 +62,12 @@ def again(pattern):
 def of_columns(pattern, columns):
     """The files of one stage, one for each min_dist, with the wildcards of a row of the grid."""
     return [pattern.replace("{min_dist}", min_dist) for min_dist in columns]
+
+
+def start_of_cell(wildcards):
+    """Where the layout of one cell starts. Any path may ask for it, so what a grid would refuse is refused here."""
+    try:
+        grid.check_path(dict(wildcards.items()), SETTINGS)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return INITIAL_LAYOUT_FILE.format(**dict(wildcards.items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,14 +148,7 @@ def _read_table(path: Path, knn_seeds: Sequence[int], seeds: Sequence[int]) -> l
                     f"grid.table '{path}' has no column 'seed', and grid.seed is missing; give one of them."
                 )
             table = table.merge(pd.DataFrame({column: list(values)}), how="cross")
-    definitions = schema()["$defs"]
-    kinds = {
-        "knn_seed": definitions["seed"],
-        "n_neighbors": definitions["n_neighbors_axis"]["items"],
-        "min_dist": definitions["min_dist_axis"]["items"],
-        "seed": definitions["seed"],
-    }
-    for column, kind in kinds.items():
+    for column, kind in _kinds().items():
         for value in table[column].tolist():
             if not is_allowed(value, kind):
                 raise InputError(f"grid.table '{path}' has {column} {value!r}; allowed is {allowed(kind)}.")
@@ -167,3 +161,41 @@ def _read_table(path: Path, knn_seeds: Sequence[int], seeds: Sequence[int]) -> l
         (int(knn_seed), int(n_neighbors), float(min_dist), int(seed))
         for knn_seed, n_neighbors, min_dist, seed in zip(*columns, strict=True)
     ]
+
+
+def _kinds() -> dict[str, dict[str, Any]]:
+    """Return the part of the schema that says what a value of each column may be."""
+    definitions = schema()["$defs"]
+    return {
+        "knn_seed": definitions["seed"],
+        "n_neighbors": definitions["n_neighbors_axis"]["items"],
+        "min_dist": definitions["min_dist_axis"]["items"],
+        "seed": definitions["seed"],
+    }
+
+
+def check_path(values: Mapping[str, str], settings: Mapping[str, Any]) -> None:
+    """Raise an `InputError` unless a grid might have the cell that a path names.
+
+    Parameters
+    ----------
+    values : mapping of str to str
+        What the path says of `knn_seed`, `n_neighbors`, `min_dist` and `seed`.
+    settings : mapping
+        From `umap_sweep.settings.configuration.complete`.
+    """
+    for column, kind in _kinds().items():
+        text = values[column]
+        try:
+            number = float(text) if column == "min_dist" else int(text)
+        except ValueError:
+            number = math.nan
+        if not is_allowed(number, kind):
+            raise InputError(f"The path of a cell has {column} {text}; allowed is {allowed(kind)}.")
+        if str(number) != text:
+            raise InputError(f"The path of a cell has {column}={text}; write {column}={number}, as the sweep does.")
+    if float(values["min_dist"]) > settings["umap"]["spread"]:
+        raise InputError(
+            f"The path of a cell has min_dist {values['min_dist']}, more than umap.spread "
+            f"{settings['umap']['spread']}; raise umap.spread or ask for another cell."
+        )

@@ -28,7 +28,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from umap_sweep.stages.spectral import is_placed_at_random, too_small
+from umap_sweep.errors import InputError
+from umap_sweep.stages.spectral import is_placed_at_random
 
 # Columns of a block are in groups of so many, a row of which fills one line of a CPU's cache.
 COLUMNS = 8
@@ -510,7 +511,10 @@ def layout(edges: scipy.sparse.coo_matrix, components: np.ndarray, n_components:
     n_rows = len(components)
     sizes = np.bincount(components)
     if len(sizes) == 1 and n_rows < 2 * n_components + 3:
-        raise too_small("spectral_lean", n_components)
+        raise InputError(
+            f"umap.init spectral_lean cannot place {n_components} dimensions: the data has {n_rows} rows, fewer than "
+            f"{2 * n_components + 3}. Use umap.init random or pca."
+        )
     vectors = np.full((n_rows, n_components), np.nan)
     converged = True
     for rows, head, tail, weight in _parts(edges, components, sizes):

@@ -76,7 +76,7 @@ def connected_layout(edges: Any, n_components: int, blas_threads: int = 1) -> np
     k = n_components + 1
     n_vectors = max(2 * k + 1, int(np.sqrt(n_rows)))
     if n_vectors > n_rows:
-        raise too_small("spectral", n_components)
+        raise _too_small("spectral", n_components)
     scale = scipy.sparse.spdiags(1.0 / np.sqrt(np.asarray(edges.sum(axis=0)).squeeze()), 0, n_rows, n_rows)
     laplacian = scipy.sparse.identity(n_rows, dtype=np.float64) - scale * edges * scale
     with threadpool_limits(blas_threads, user_api="blas"):
@@ -98,7 +98,7 @@ def connected_layout(edges: Any, n_components: int, blas_threads: int = 1) -> np
     return layout
 
 
-def too_small(kind: str, n_components: int) -> InputError:
+def _too_small(kind: str, n_components: int) -> InputError:
     """Return the error of a graph that has no such layout."""
     return InputError(
         f"umap.init {kind} cannot place {n_components} dimensions: the graph, or a component of it, has fewer than "
@@ -154,7 +154,7 @@ def spectral_layout(
         except ValueError as error:
             if "ncv" not in str(error):
                 raise
-            raise too_small(kind, n_components) from error
+            raise _too_small(kind, n_components) from error
     failed = False
     for warning in caught:
         failed = failed or "Spectral initialisation failed" in str(warning.message)
