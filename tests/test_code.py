@@ -164,8 +164,8 @@ class TestPlan:
                 "seed=+int(",
                 without("fetch", "knn", "graph", "high_dimensional"),
             ),
-            ("src/umap_sweep/stages/layout.py", "TERMS = 8", "TERMS = 9", without(*ABOVE_THE_LAYOUT)),
-            ("scripts/embedding.py", "min_dist=float(", "min_dist=+float(", without(*ABOVE_THE_LAYOUT)),
+            ("src/umap_sweep/stages/vectors.py", "TERMS = 8", "TERMS = 9", without(*ABOVE_THE_LAYOUT)),
+            ("scripts/embedding.py", "key=snakemake", "key=+snakemake", without(*ABOVE_THE_LAYOUT)),
             ("src/umap_sweep/results/manifest.py", "indent=1", "indent=2", {"manifest": 1, "all": 1}),
             (
                 "src/umap_sweep/quality/shortlist.py",
