@@ -60,7 +60,7 @@ SUM_MARGIN = 2.0**-50
 # meanwhile. Where positions fit into a core's own cache it neither helps nor costs.
 AHEAD = 4
 
-# How many sampled edges are scheduled at once, at 12 bytes each; half the number of edges where that is more.
+# How many sampled edges are scheduled at once, at 12 bytes each; as many as there are edges where that is more.
 SCHEDULE_ROWS = 4_000_000
 
 
@@ -514,7 +514,7 @@ def optimize_cells(
 
     ends = np.concatenate([[0], np.cumsum(counts)])
     # A longer window saves passes over the edges, but its schedule takes memory.
-    rows = max(SCHEDULE_ROWS, len(samples) // 2, counts.max())
+    rows = max(SCHEDULE_ROWS, len(samples), counts.max())
     scheduled = np.empty((min(rows, ends[-1]), 3), dtype=np.int32)
     first = 0
     while first < n_epochs:
