@@ -62,7 +62,7 @@ class TestPlan:
 
     @pytest.mark.parametrize(
         ("cores", "widths"),
-        [(1, [4]), (2, [4]), (4, [4]), (8, [2, 2]), (16, []), (100, []), (None, [4])],
+        [(1, [4]), (2, [4]), (4, [4]), (8, [4]), (16, []), (100, []), (None, [4])],
     )
     def test_no_core_idles(self, cores, widths):
         """Sixteen cells: on few cores a row is one job, on sixteen each cell is one."""
@@ -71,6 +71,10 @@ class TestPlan:
         assert [len(columns) for columns in found] == widths
         if widths:
             assert list(itertools.chain(*found)) == ["0.0", "0.1", "0.25", "0.5"]
+
+    def test_one_row_on_two_cores_is_one_job(self):
+        cells = grid([15], [0.0, 0.1, 0.25, 0.5])
+        assert layout_jobs.together(cells, [False] * 4, 2, 4) == [("0.0", "0.1", "0.25", "0.5")]
 
     def test_more_than_a_job_carries_are_cut_evenly(self):
         found = layout_jobs.together(grid([15], np.linspace(0, 0.8, 9).round(2)), [False] * 9, 1, 4)
@@ -87,7 +91,7 @@ class TestPlan:
         def time(width: int) -> float:
             return -(-7 * (4 // width) // cores) * layout_jobs.cost(width)
 
-        assert time(max(map(len, found), default=1)) == min(map(time, (1, 2, 4)))
+        assert time(max(map(len, found), default=1)) <= layout_jobs.NEARLY_AS_SOON * min(map(time, (1, 2, 4)))
 
     def test_only_what_is_missing_in_the_same_rows_shares_a_job(self):
         cells = grid([15, 30], [0.0, 0.1, 0.2, 0.3, 0.4])
