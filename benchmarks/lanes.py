@@ -65,13 +65,13 @@ def measure(rows: int, n_neighbors: int, n_epochs: int, seed: int, out: Path) ->
         Of the data.
     out : Path
         A .tsv file. Receives `rows`, `n_neighbors`, `cells`, `alone_seconds` (one after the other) and
-        `together_seconds`, for one to eight cells.
+        `together_seconds`, for one, two and four cells.
     """
     arguments = start(rows, n_neighbors, seed)
-    curves = [layout.curve_parameters(1.0, min_dist) for min_dist in MIN_DIST * 2]
+    curves = [layout.curve_parameters(1.0, min_dist) for min_dist in MIN_DIST]
     found: dict[int, list[tuple[float, float]]] = {}
     for _ in range(REPEATS):
-        for cells in (1, 2, 4, 8):
+        for cells in (1, 2, 4):
             alone = [seconds(arguments, [curve], n_epochs) for curve in curves[:cells]]
             together = seconds(arguments, curves[:cells], n_epochs)
             found.setdefault(cells, []).append((sum(alone), together))

@@ -29,7 +29,8 @@ def run(
     Parameters
     ----------
     who : str
-        `umap-sweep`, one of umap-learn's arms of the target `timing`, `scanpy`, `uwot` or `uwot_batch`.
+        `umap-sweep`, `umap-sweep_lean` (`umap.init: spectral_lean`), one of umap-learn's arms of the target `timing`,
+        `scanpy`, `uwot` or `uwot_batch`.
     folder : Path
         Of its own.
     rows, dimensions : int
@@ -60,8 +61,10 @@ def run(
         for n_neighbors in grid["n_neighbors"]
         for min_dist in grid["min_dist"]
     ]
-    if who == "umap-sweep":
+    if who.startswith("umap-sweep"):
         settings = point.settings(k, cores)
+        if who == "umap-sweep_lean":
+            settings["umap"]["init"] = "spectral_lean"
         runs = [
             timing_arm.run_pipeline(data, folder, folder / "cache", cells, settings, cores, machine.SNAKEFILE)
             for _ in range(2)
@@ -141,7 +144,7 @@ if "snakemake" in globals():
         measure(
             snakemake.wildcards.who,
             int(snakemake.wildcards.rows),
-            snakemake.params.dimensions,
+            int(snakemake.wildcards.dimensions),
             snakemake.params.grid,
             snakemake.params.seed,
             snakemake.threads,

@@ -43,6 +43,8 @@ PEERS = {
         "import has cached; Snakemake's own time included.",
     ),
     "umap-sweep warm": ("umap-sweep, warm cache", "The same with the compiled functions of the run before."),
+    "umap-sweep_lean": ("umap-sweep, lean start", "With `umap.init: spectral_lean` (docs/large.md). Empty cache."),
+    "umap-sweep_lean warm": ("umap-sweep, lean start, warm cache", "The same with the compiled functions."),
     "plain_seeded": (
         "umap-learn, seeded loop",
         "`UMAP(…, random_state=s, n_jobs=1).fit(X)` for each cell: a k-NN for each, all of it on one thread.",
