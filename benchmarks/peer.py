@@ -22,9 +22,16 @@ PEERS = machine.ROOT / "benchmarks" / "peers"
 
 
 def run(
-    who: str, folder: Path, rows: int, dimensions: int, grid: Mapping[str, Any], seed: int, cores: int
+    who: str,
+    folder: Path,
+    rows: int,
+    dimensions: int,
+    grid: Mapping[str, Any],
+    seed: int,
+    cores: int,
+    also_warm: bool = True,
 ) -> list[dict[str, Any]]:
-    """Run the grid and return one row, or two for the pipeline: from an empty compile cache, and from a warm one.
+    """Run the grid and return one row, or for the pipeline two: from an empty compile cache, and from a warm one.
 
     Parameters
     ----------
@@ -41,6 +48,8 @@ def run(
         Of the data.
     cores : int
         What may be used.
+    also_warm : bool
+        Whether the pipeline runs once more, with the compiled functions of its first run.
 
     Returns
     -------
@@ -65,11 +74,11 @@ def run(
         settings = point.settings(k, cores)
         if who == "umap-sweep_lean":
             settings["umap"]["init"] = "spectral_lean"
+        names = [who, f"{who} warm"] if also_warm else [who]
         runs = [
             timing_arm.run_pipeline(data, folder, folder / "cache", cells, settings, cores, machine.SNAKEFILE)
-            for _ in range(2)
+            for _ in names
         ]
-        names = (who, f"{who} warm")
         return [_row(name, one, machine.commit()) for name, one in zip(names, runs, strict=True)]
     if who in ("plain_seeded", "plain_parallel", "shared_parallel", "shared_seeded"):
         settings = point.settings(k, cores)
@@ -127,11 +136,20 @@ def _uwot(who: str, folder: Path, features: Path, rows: int, grid: Mapping[str, 
     return row | {"peak_memory_mb": int(found["peak"]) / 1024, "version": found["version"]}
 
 
-def measure(who: str, rows: int, dimensions: int, grid: Mapping[str, Any], seed: int, cores: int, out: Path) -> None:
+def measure(
+    who: str,
+    rows: int,
+    dimensions: int,
+    grid: Mapping[str, Any],
+    seed: int,
+    cores: int,
+    also_warm: bool,
+    out: Path,
+) -> None:
     """Run the grid by one peer and write the table; see `run`."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".", dir=out.parent) as name:
-        found = run(who, Path(name).absolute(), rows, dimensions, grid, seed, cores)
+        found = run(who, Path(name).absolute(), rows, dimensions, grid, seed, cores, also_warm)
     cells = len(grid["n_neighbors"]) * len(grid["min_dist"])
     first = {"rows": rows, "dimensions": dimensions, "cells": cells, "cores": cores}
     with store.appearing(out) as temporary:
@@ -148,5 +166,6 @@ if "snakemake" in globals():
             snakemake.params.grid,
             snakemake.params.seed,
             snakemake.threads,
+            snakemake.params.also_warm,
             Path(snakemake.output[0]),
         )
