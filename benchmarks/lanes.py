@@ -1,7 +1,5 @@
 """Lay out cells of one row of the grid one after the other and side by side, and write down the seconds of each."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path
