@@ -38,7 +38,7 @@ TERMS = {
     "graph": ["rows × n_neighbors", "rows × √rows", "rows × (√rows)²"],
     "lean_graph": ["rows", "rows × n_neighbors"],
     "initial_layout": ["rows"],
-    "embedding": ["rows", "edges"],
+    "layout": ["rows", "edges"],
     "sweep": ["rows"],
     "manifest": [],
     "plot_grid": ["points"],
@@ -71,7 +71,7 @@ def sizes(script: str, at: Mapping[str, int]) -> resources.Size:
         points=rows * cells,
         compared=measures.compared_rows(rows, metrics["full_up_to"]["default"], metrics["sample"]["default"]),
         # Older rows of a table, which do not tell it, are of one cell a job.
-        laid_out=max(int(np.nan_to_num(at.get("laid_out", 1))), 1) if script == "embedding" else 1,
+        laid_out=max(int(np.nan_to_num(at.get("laid_out", 1))), 1) if script == "layout" else 1,
     )
 
 

@@ -39,7 +39,9 @@ def draw(rows: int, dimensions: int, seed: int) -> tuple[np.ndarray, np.ndarray]
 def write(path: Path, rows: int, dimensions: int, seed: int) -> None:
     """Store such data as the pipeline stores a data set, the cluster as label."""
     features, clusters = draw(rows, dimensions, seed)
-    table = pa.table({"id": np.arange(rows), "label": clusters, "features": store.lists(features)})
-    key = {"rows": rows, "dimensions": dimensions, "seed": seed}
+    table = pa.table({"features": store.lists(features)})
+    fingerprint = store.fingerprint(table)
+    about = {"rows": rows, "source_rows": rows, "origin": {"seed": seed}}
     names = [str(column) for column in range(dimensions)]
-    store.write(path, table, store.make_record("data", key, store.fingerprint(table), feature_names=names))
+    record = store.make_record("data", {}, fingerprint, feature_names=names, **about)
+    store.write(path, table.append_column("label", pa.array(clusters)), record)

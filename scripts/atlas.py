@@ -6,8 +6,9 @@ from umap_sweep.atlas import page
 with job.running(snakemake.log[0], snakemake.params.code):
     page.make(
         snakemake.input.data,
+        snakemake.input.rows,
         snakemake.input.knn,
-        snakemake.input.embeddings,
+        snakemake.input.layouts,
         snakemake.output[0],
         dataset=snakemake.params.dataset,
         metric=snakemake.params.metric,

@@ -6,6 +6,7 @@ from umap_sweep.reproduce import claim_runs
 with job.running(snakemake.log[0], snakemake.params.code):
     claim_runs.compute(
         snakemake.input.data,
+        snakemake.input.rows,
         snakemake.output[0],
         n_neighbors=snakemake.params.n_neighbors,
         backwards=snakemake.wildcards.process == "again",

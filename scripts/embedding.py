@@ -1,17 +1,12 @@
-"""Lay out one or several cells of one row of the grid."""
+"""Write one cell with the ids and labels of its rows."""
 
 from umap_sweep import job
-from umap_sweep.stages import embedding
+from umap_sweep.results import embedding
 
 with job.running(snakemake.log[0], snakemake.params.code):
     embedding.compute(
-        snakemake.input.data,
-        snakemake.input.edges,
-        snakemake.input.vertices,
-        snakemake.input.initial_layout,
-        snakemake.output.embeddings,
-        min_dist=snakemake.params.min_dist,
-        key=snakemake.params.key,
-        umap=snakemake.params.umap,
-        costs=snakemake.output.costs,
+        snakemake.input.layout,
+        snakemake.input.rows,
+        snakemake.output[0],
+        snakemake.params.key,
     )

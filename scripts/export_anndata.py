@@ -6,7 +6,8 @@ from umap_sweep.results import export_anndata
 with job.running(snakemake.log[0], snakemake.params.code):
     export_anndata.export(
         snakemake.input.data,
-        snakemake.input.embeddings,
+        snakemake.input.rows,
+        snakemake.input.layouts,
         snakemake.params.cell_keys,
         snakemake.output[0],
         snakemake.params.dataset,

@@ -1,4 +1,4 @@
-"""Read a data set as its source has it, and store it."""
+"""Read the features of a data set, and store them."""
 
 from umap_sweep import job
 from umap_sweep.sources import fetch

@@ -16,4 +16,5 @@ with job.running(snakemake.log[0], snakemake.params.code):
         metric_kwds=snakemake.params.metric_kwds,
         neighbors_key=snakemake.params.neighbors_key,
         threads=snakemake.threads,
+        rows=snakemake.input.get("rows") or None,
     )

@@ -6,6 +6,7 @@ from umap_sweep.quality import metrics
 with job.running(snakemake.log[0], snakemake.params.code):
     metrics.join(
         snakemake.input.metrics,
+        snakemake.input.label_metrics,
         snakemake.input.costs,
         snakemake.params.cell_keys,
         snakemake.output.parquet,

@@ -5,7 +5,7 @@ from umap_sweep.quality import neighboring_cells
 
 with job.running(snakemake.log[0], snakemake.params.code):
     neighboring_cells.compute(
-        snakemake.input.embeddings,
+        snakemake.input.layouts,
         snakemake.input.neighbors,
         snakemake.params.cell_keys,
         snakemake.output.parquet,

@@ -14,4 +14,6 @@ with job.running(snakemake.log[0], snakemake.params.code):
         snakemake.params.knn_seed,
         snakemake.params.seed,
         snakemake.params.method,
+        snakemake.input.get("rows") or None,
+        snakemake.params.annotation,
     )

@@ -5,7 +5,7 @@ from umap_sweep.quality import seed_pairs
 
 with job.running(snakemake.log[0], snakemake.params.code):
     seed_pairs.compute(
-        snakemake.input.embeddings,
+        snakemake.input.layouts,
         snakemake.input.neighbors,
         snakemake.params.cell_keys,
         snakemake.output.points,

@@ -1,7 +1,14 @@
-"""Join all cells into one tidy table."""
+"""Write every cell with ids and labels, and all of them in one tidy table."""
 
 from umap_sweep import job
 from umap_sweep.results import sweep
 
 with job.running(snakemake.log[0], snakemake.params.code):
-    sweep.join(snakemake.input.embeddings, snakemake.params.cell_keys, snakemake.output[0], snakemake.params.today)
+    sweep.join(
+        snakemake.input.layouts,
+        snakemake.input.rows,
+        snakemake.params.cell_keys,
+        snakemake.output.get("embeddings", []),
+        snakemake.output.sweep,
+        snakemake.params.today,
+    )

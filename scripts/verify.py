@@ -5,8 +5,8 @@ from umap_sweep.reproduce import verify
 
 with job.running(snakemake.log[0], snakemake.params.code):
     verify.run(
-        snakemake.params.stored,
-        list(snakemake.input),
+        list(snakemake.params.stored),
+        list(snakemake.params.stored.values()),
         snakemake.params.folder,
         snakemake.params.fingerprints,
         snakemake.params.strict,

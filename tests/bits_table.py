@@ -24,7 +24,7 @@ from umap_sweep import environment  # noqa: E402
 
 LEVELS = ("native", "x86-64-v4", "x86-64-v3", "x86-64-v2")
 METHODS = ("exact", "nn-descent")
-STAGES = ("knn", "edges", "vertices", "start", "embedding")
+STAGES = ("knn", "edges", "vertices", "start", "layout")
 # By qemu's names. A level can only be held on a CPU that has it.
 NEWER, OLDER = ("Haswell", "EPYC", "max"), ("SandyBridge", "Nehalem")
 EMULATED = {"native": NEWER + OLDER, "x86-64-v3": NEWER, "x86-64-v2": NEWER + OLDER}

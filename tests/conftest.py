@@ -40,9 +40,18 @@ def store_data(folder: Path, features: np.ndarray) -> Path:
     """Store features as the fetch stage does, and return the path."""
     features = np.ascontiguousarray(features, dtype=np.float32)
     values = pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), features.shape[1])
-    table = pa.table({"id": np.arange(len(features)), "features": values})
+    table = pa.table({"features": values})
+    about = {"rows": len(features), "source_rows": len(features), "origin": {}}
     path = folder / "data.parquet"
-    store.write(path, table, store.make_record("data", {"dataset": "test"}, store.fingerprint(table)))
+    store.write(path, table, store.make_record("data", {"dataset": "test"}, store.fingerprint(table), **about))
+    return path
+
+
+def store_rows(folder: Path, count: int, **columns: Any) -> Path:
+    """Store what names and describes rows, ids from 0 and these columns, as its stage does, and return the path."""
+    table = pa.table({"id": np.arange(count), **columns})
+    path = folder / "rows.parquet"
+    store.write(path, table, store.make_record("rows", {"dataset": "test"}, store.fingerprint(table)))
     return path
 
 
@@ -80,15 +89,15 @@ class Stages:
 
     def cell(self, n_neighbors: int, min_dist: float, seed: int, **umap: Any) -> np.ndarray:
         """Return one cell's coordinates, float32, shape (n, n_components)."""
-        from umap_sweep.stages import embedding, graph, initial_layout
+        from umap_sweep.stages import graph, initial_layout, layouts
 
         umap = UMAP_DEFAULTS | umap
         edges, vertices, start, out = (
-            self.folder / f"{name}.parquet" for name in ("edges", "vertices", "start", "embedding")
+            self.folder / f"{name}.parquet" for name in ("edges", "vertices", "start", "layout")
         )
         graph.compute(self.knn, edges, vertices, n_neighbors, umap)
         initial_layout.compute(self.data, self.knn, edges, vertices, start, seed, self.metric, umap)
-        embedding.compute(self.data, edges, vertices, start, [out], [min_dist], {}, umap)
+        layouts.compute(edges, vertices, start, [out], [min_dist], {}, umap)
         names = [f"umap_{d + 1}" for d in range(umap["n_components"])]
         return np.stack([store.read(out).column(name).to_numpy() for name in names], axis=1)
 
@@ -130,7 +139,7 @@ class Run:
     @property
     def laid_out(self) -> int:
         """Number of cells that are to be laid out, whichever of them share a job."""
-        names = {name: re.search(r"embedding((?:_\d\w*?)*)$", name) for name in self.jobs}
+        names = {name: re.search(r"(?<!initial_)layout((?:_\d\w*?)*)$", name) for name in self.jobs}
         return sum(max(name[1].count("_"), 1) * self.jobs[rule] for rule, name in names.items() if name)
 
 

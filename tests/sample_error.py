@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from umap_sweep import store
 from umap_sweep.quality import high_dimensional, labels, measures
+from umap_sweep.quality.annotation_metrics import of_label
 from umap_sweep.quality.cell_metrics import Cell, Near, columns_of, measure, trustworthiness
 
 SAMPLE, SEEDS = 1000, range(10)
@@ -102,7 +103,8 @@ def of_a_sample(folder: Path, data: Path, points: np.ndarray, codes: np.ndarray,
     neighbors = cell.neighbors()
     blocks = store.read_binary_rows(ranks, "ranks", "<u2")
     (trustworthy,) = trustworthiness([Near(cell, neighbors)], blocks)
-    numbers = measure(cell, neighbors, columns_of(pairs), columns_of(triplets), codes)
+    numbers = measure(cell, columns_of(pairs), columns_of(triplets))
+    numbers |= of_label(points, neighbors, codes, store.numbers(sampled.column("row")))
     return numbers | {"trustworthiness": trustworthy}
 
 

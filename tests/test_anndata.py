@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anndata
 import h5py
@@ -27,7 +28,7 @@ from umap import UMAP
 from umap_sweep import store
 from umap_sweep.errors import InputError
 from umap_sweep.results import export_anndata
-from umap_sweep.sources import data_table, fetch, imported_knn
+from umap_sweep.sources import data_table, fetch, imported_knn, rows
 from umap_sweep.stages import graph, knn
 from umap_sweep.timing import arms as timing_arm
 
@@ -72,7 +73,13 @@ def file(tmp_path_factory):
 def read(path: Path, **source: str) -> tuple[pa.Table, list[str]]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return fetch.fetch({"source": "anndata", "path": str(path), **source}, path, path.parent)
+        source = {"source": "anndata", "path": str(path), **source}
+        with TemporaryDirectory() as name:
+            data, described = Path(name) / "data.parquet", Path(name) / "rows.parquet"
+            fetch.compute("test", source, path, None, data)
+            rows.compute("test", source, path, data, described)
+            table = store.read(described).append_column("features", store.read(data).column("features"))
+            return table, store.read_record(data)["feature_names"]
 
 
 def refused(path: Path, **source: str) -> str:
@@ -261,10 +268,9 @@ def test_an_h5ad_as_another_source(file):
 # The sweep as an AnnData file
 
 
-def store_embedding(path: Path, ids: pa.ChunkedArray, coordinates: np.ndarray, key: dict) -> None:
-    axes = pa.table({f"umap_{axis + 1}": coordinates[:, axis] for axis in range(coordinates.shape[1])})
-    table = pa.table({"id": ids, **{name: axes[name] for name in axes.column_names}})
-    store.write(path, table, store.make_record("embedding", key, store.fingerprint(axes)))
+def store_layout(path: Path, coordinates: np.ndarray, key: dict) -> None:
+    table = pa.table({f"umap_{axis + 1}": coordinates[:, axis] for axis in range(coordinates.shape[1])})
+    store.write(path, table, store.make_record("layout", key, store.fingerprint(table)))
 
 
 SHARED = {"metric": "euclidean", "knn_jobs": 1, "method": "auto", "n_components": 2, "spread": 1.0, "init": "spectral"}
@@ -273,21 +279,22 @@ SHARED |= {"metric_kwds": {}, "n_epochs": 500, "cpu": "native", "blas_threads": 
 
 def swept(folder: Path, source: dict, path: Path | None, **axes: list) -> tuple[dict, dict[str, np.ndarray]]:
     """Store the data of a source and made-up cells of it; return the arguments of `export`, and the cells by name."""
-    data = folder / "data.parquet"
+    data, described = folder / "data.parquet", folder / "rows.parquet"
     fetch.compute("mine", source, path, folder, data)
-    ids = store.read_rows(data).column("id")
-    keys, embeddings, named = [], [], {}
+    rows.compute("mine", source, path, data, described, folder)
+    count = store.read_rows(described).num_rows
+    keys, layouts, named = [], [], {}
     axes = {"n_neighbors": [5, 15], "min_dist": [0.1], "seed": [10], "knn_seed": [10]} | axes
     for number, values in enumerate(pd.MultiIndex.from_product(axes.values())):
         key = dict(zip(axes, values, strict=True)) | {"knn_k": 15} | SHARED
-        coordinates = np.random.RandomState(number).normal(size=(len(ids), 2)).astype(np.float32)
+        coordinates = np.random.RandomState(number).normal(size=(count, 2)).astype(np.float32)
         coordinates[3] = np.nan
-        embeddings.append(folder / f"{number}.parquet")
-        store_embedding(embeddings[-1], ids, coordinates, key)
+        layouts.append(folder / f"{number}.parquet")
+        store_layout(layouts[-1], coordinates, key)
         keys.append({name: value for name, value in key.items() if name != "n_epochs"})
         named[export_anndata.obsm_names(keys)[-1]] = coordinates
-    arguments = {"data": data, "embeddings": embeddings, "keys": keys, "out": folder / "sweep.h5ad", "dataset": "mine"}
-    return arguments, named
+    arguments = {"data": data, "stored_rows": described, "layouts": layouts, "keys": keys}
+    return arguments | {"out": folder / "sweep.h5ad", "dataset": "mine"}, named
 
 
 def test_the_users_file_gains_the_cells_and_keeps_the_rest(tmp_path, file):
@@ -306,7 +313,7 @@ def test_the_users_file_gains_the_cells_and_keeps_the_rest(tmp_path, file):
         ]
     )
     assert about["cells"]["n_neighbors"].tolist() == [5, 15]
-    expected = [store.read_record(path)["fingerprint"] for path in arguments["embeddings"]]
+    expected = [store.read_record(path)["fingerprint"] for path in arguments["layouts"]]
     assert about["cells"]["fingerprint"].tolist() == expected
     assert about["parameters"] == SHARED
     assert (about["dataset"], len(about["data_fingerprint"])) == ("mine", 64)
@@ -344,9 +351,9 @@ def test_other_sources_become_an_anndata_file(tmp_path, source):
         export_anndata.export(**arguments)
         made = scanpy.read_h5ad(tmp_path / "sweep.h5ad")
     np.testing.assert_array_equal(made.X, store.read_features(arguments["data"]))
-    rows, record = store.read_rows(arguments["data"]), store.read_record(arguments["data"])
-    assert made.obs_names.tolist() == [str(value) for value in rows["id"].to_pylist()]
-    assert made.obs["label"].tolist() == rows["label"].to_pylist()
+    described, record = store.read_rows(arguments["stored_rows"]), store.read_record(arguments["data"])
+    assert made.obs_names.tolist() == [str(value) for value in described["id"].to_pylist()]
+    assert made.obs["label"].tolist() == described["label"].to_pylist()
     assert made.var_names.tolist() == record["feature_names"]
     for name, coordinates in named.items():
         assert_same_bits(made.obsm[name], coordinates)
@@ -365,17 +372,17 @@ def test_every_cell_has_a_name_of_its_own(axes, ends):
     assert export_anndata.obsm_names(keys) == [f"X_umap_n_neighbors=5_min_dist=0.25_{end}" for end in ends]
 
 
-@pytest.mark.parametrize("how", ["order", "rows", "embedding", "key"])
+@pytest.mark.parametrize("how", ["order", "rows", "layout", "key"])
 def test_what_does_not_belong_together_is_not_exported(tmp_path, file, how):
     arguments, _ = swept(tmp_path, {"source": "anndata", "path": "cells.h5ad"}, file)
     made, own = cells(), tmp_path / "own.h5ad"
     made = made[::-1].copy() if how == "order" else made[:39].copy() if how == "rows" else made
     made.write_h5ad(own)
     expected = f"{own} has other rows than the data that was swept."
-    if how == "embedding":
-        first = arguments["embeddings"][0]
+    if how == "layout":
+        first = arguments["layouts"][0]
         table, record = store.read(first), store.read_record(first)
-        store.write(first, table.take(list(range(39, -1, -1))), record)
+        store.write(first, table.slice(1), record)
         expected = f"{first} has other rows than"
     if how == "key":
         arguments["keys"][1]["spread"] = 2.0
@@ -783,8 +790,8 @@ class TestPipeline:
         [
             ({}, set()),
             ({"seed": 3, "n_jobs": 2}, set()),
-            ({"n_neighbors": 16}, {"knn", "graph", "initial_layout", "embedding", "anndata"}),
-            ({"neighbors_key": "other"}, {"knn", "graph", "initial_layout", "embedding", "anndata"}),
+            ({"n_neighbors": 16}, {"knn", "graph", "initial_layout", "layout", "anndata"}),
+            ({"neighbors_key": "other"}, {"knn", "graph", "initial_layout", "layout", "anndata"}),
         ],
         ids=["nothing", "seed and jobs", "k", "key"],
     )
@@ -836,7 +843,7 @@ def test_jobs_that_read_no_anndata_do_not_import_it():
         "stages.knn",
         "stages.graph",
         "stages.initial_layout",
-        "stages.embedding",
+        "stages.layouts",
         "results.sweep",
     ]
     code = f"import {', '.join(f'umap_sweep.{name}' for name in modules)}, sys; "

@@ -79,24 +79,26 @@ class Sweep:
         self.store_data(self.labels)
         columns = {f"index_{rank}": self.indices[:, rank] for rank in range(7)}
         pq.write_table(pa.table(columns), self.folder / "knn.parquet", write_page_checksum=True)
-        for path, points in zip(self.embeddings, self.cells, strict=True):
+        for path, points in zip(self.layouts, self.cells, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             axes = {"umap_1": points[:, 0], "umap_2": points[:, 1]}
-            pq.write_table(pa.table({"id": IDS, **axes}), path, write_page_checksum=True)
+            pq.write_table(pa.table(axes), path, write_page_checksum=True)
 
     def store_data(self, labels: Any) -> None:
         values = pa.FixedSizeListArray.from_arrays(pa.array(self.features.ravel()), 3)
-        table = pa.table({"id": IDS, **({} if labels is None else {"label": labels}), "features": values})
+        table = pa.table({"features": values})
         record = store.make_record("data", {}, store.fingerprint(table), feature_names=FEATURES)
         store.write(self.folder / "data.parquet", table, record)
+        rows = pa.table({"id": IDS, **({} if labels is None else {"label": labels})})
+        store.write(self.folder / "rows.parquet", rows, store.make_record("rows", {}, store.fingerprint(rows)))
 
     @staticmethod
     def part(cell: dict[str, Any]) -> str:
         return "/".join(f"{name}={value}" for name, value in cell.items())
 
     @property
-    def embeddings(self) -> list[Path]:
-        return [self.folder / "embeddings" / self.part(cell) / "embedding.parquet" for cell in CELLS]
+    def layouts(self) -> list[Path]:
+        return [self.folder / "layouts" / self.part(cell) / "layout.parquet" for cell in CELLS]
 
     def comparisons(self) -> dict[str, Any]:
         """Store metrics, local recall and seed instability, as their rules do, and return where they are."""
@@ -136,7 +138,8 @@ class Sweep:
         return self.folder / "stability" / self.part(shared) / "points.parquet"
 
     def collect(self, options: dict[str, Any] | None = None, **also: Any) -> tuple[dict[str, Any], atlas.Payload]:
-        paths = (self.folder / "data.parquet", self.folder / "knn.parquet", self.embeddings)
+        files = (self.folder / f"{name}.parquet" for name in ("data", "rows", "knn"))
+        paths = (*files, self.layouts)
         header, payload = atlas.collect(*paths, CELLS, SHARED, OPTIONS | (options or {}), **also)
         return header | {"dataset": "toy", "metric": "euclidean"}, payload
 

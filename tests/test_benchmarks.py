@@ -89,8 +89,8 @@ def test_layout_jobs_of_several_cells_are_fitted_as_if_they_had_one():
         values = at["rows"] * 80 + at["edges"] * 50
         seconds = (1 + at["rows"] / 1e4 + at["edges"] / 1e6) * layout_jobs.cost(laid_out)
         peak = 100 + (values + more) / 2**20
-        rows.append({**at, "job": "embedding", "peak_memory_mb": peak, "seconds": seconds})
-    found = jobs.weights(pd.DataFrame(rows))["embedding"]
+        rows.append({**at, "job": "layout", "peak_memory_mb": peak, "seconds": seconds})
+    found = jobs.weights(pd.DataFrame(rows))["layout"]
     assert found["memory"] == pytest.approx({"constant": 100 * 2**20, "rows": 80, "edges": 50}, rel=0.01)
     assert found["seconds"] == pytest.approx({"constant": 1, "rows": 1e-4, "edges": 1e-6}, rel=0.01)
 
@@ -108,14 +108,14 @@ def test_jobs_are_told_by_their_scripts(tmp_path):
     lines = [
         {"script": "knn.py", "start": 1.0, "end": 2.0},
         {"script": "knn.py", "peak_memory_mb": 300.0, "seconds": 4.0},
-        {"script": "embedding.py", "peak_memory_mb": 150.0, "seconds": 9.0},
-        {"script": "embedding.py", "peak_memory_mb": 170.0, "seconds": 5.0},
+        {"script": "layout.py", "peak_memory_mb": 150.0, "seconds": 9.0},
+        {"script": "layout.py", "peak_memory_mb": 170.0, "seconds": 5.0},
         {"script": "__main__.py", "peak_memory_mb": 900.0, "seconds": 60.0},
     ]
     (tmp_path / "seen.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert jobs.seen(tmp_path / "seen.jsonl", {"rows": 10}) == [
         {"rows": 10, "job": "knn", "peak_memory_mb": 300.0, "seconds": 4.0},
-        {"rows": 10, "job": "embedding", "peak_memory_mb": 170.0, "seconds": 9.0},
+        {"rows": 10, "job": "layout", "peak_memory_mb": 170.0, "seconds": 9.0},
     ]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import snakemake, store_data
+from conftest import snakemake, store_data, store_rows
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
@@ -217,7 +217,7 @@ def test_expectations_depend_on_how_umap_learn_searches():
 def test_too_few_rows(tmp_path):
     data = store_data(tmp_path, np.random.RandomState(0).normal(size=(40, 3)))
     with pytest.raises(InputError, match=r"claims\.n_neighbors is 20 .* 40 rows .* at most 19"):
-        claim_runs.compute(data, tmp_path / "first.parquet", 20, backwards=False)
+        claim_runs.compute(data, store_rows(tmp_path, 40), tmp_path / "first.parquet", 20, backwards=False)
     claim_runs.arms(data, store.read_features(data), 19)
 
 

@@ -28,14 +28,16 @@ CONFIG = {
 # Every job of the sweep above, and how many of them there are.
 ALL = {
     "fetch": 1,
+    "rows": 1,
     "knn": 1,
     "graph": 2,
     "initial_layout": 4,
-    "embedding_0p1_0p5": 4,
+    "layout_0p1_0p5": 4,
     "sweep": 1,
     "manifest": 1,
     "high_dimensional": 1,
     "cell_metrics": 4,
+    "annotation_metrics": 1,
     "metrics": 1,
     "neighboring_cells": 1,
     "seed_pairs": 4,
@@ -49,7 +51,7 @@ ALL = {
     "atlas": 1,
     "all": 1,
 }
-ABOVE_THE_LAYOUT = ("fetch", "knn", "graph", "initial_layout", "high_dimensional")
+ABOVE_THE_LAYOUT = ("fetch", "rows", "knn", "graph", "initial_layout", "high_dimensional")
 
 
 class Project:
@@ -155,17 +157,17 @@ class TestPlan:
         [
             ("src/umap_sweep/sources/fetch.py", "TIMEOUT = 30", "TIMEOUT = 31", ALL),
             ("src/umap_sweep/store.py", '{"compression": "zstd"', '{"compression": "lz4"', ALL),
-            ("src/umap_sweep/stages/knn.py", "BLOCK_ROWS = 4096", "BLOCK_ROWS = 4097", without("fetch")),
-            ("scripts/knn.py", "k=int(", "k=+int(", without("fetch", "high_dimensional")),
-            ("src/umap_sweep/stages/fuzzy.py", "= 1e-5", "= 1e-6", without("fetch", "knn", "high_dimensional")),
+            ("src/umap_sweep/stages/knn.py", "BLOCK_ROWS = 4096", "BLOCK_ROWS = 4097", without("fetch", "rows")),
+            ("scripts/knn.py", "k=int(", "k=+int(", without("fetch", "rows", "high_dimensional")),
+            ("src/umap_sweep/stages/fuzzy.py", "= 1e-5", "= 1e-6", without("fetch", "rows", "knn", "high_dimensional")),
             (
                 "scripts/initial_layout.py",
                 "seed=int(",
                 "seed=+int(",
-                without("fetch", "knn", "graph", "high_dimensional"),
+                without("fetch", "rows", "knn", "graph", "high_dimensional"),
             ),
             ("src/umap_sweep/stages/vectors.py", "TERMS = 8", "TERMS = 9", without(*ABOVE_THE_LAYOUT)),
-            ("scripts/embedding.py", "key=snakemake", "key=+snakemake", without(*ABOVE_THE_LAYOUT)),
+            ("scripts/layout.py", "key=snakemake", "key=+snakemake", without(*ABOVE_THE_LAYOUT)),
             ("src/umap_sweep/results/manifest.py", "indent=1", "indent=2", {"manifest": 1, "all": 1}),
             (
                 "src/umap_sweep/quality/shortlist.py",
@@ -191,9 +193,9 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("library", "planned"),
         [
-            ("numba", without("fetch")),
-            ("llvmlite", without("fetch")),
-            ("umap-learn", without("fetch")),
+            ("numba", without("fetch", "rows")),
+            ("llvmlite", without("fetch", "rows")),
+            ("umap-learn", without("fetch", "rows")),
             ("scikit-learn", ALL),
             ("matplotlib", {name: count for name, count in ALL.items() if name.startswith("plot_")} | {"all": 1}),
             ("pooch", {}),
@@ -230,7 +232,7 @@ def updated(project, tmp_path_factory):
     updated.root, updated.work = folder / "copy/project", folder / "copy/work"
     path = updated.root / "src/umap_sweep/stages/layout.py"
     path.write_text(path.read_text().replace("SCHEDULE_ROWS = 4_000_000", "SCHEDULE_ROWS = 3_000_000", 1))
-    old = sorted(updated.work.glob("results/iris/embeddings/**/n_neighbors=12/**/embedding.parquet"))
+    old = sorted(updated.work.glob("results/iris/layouts/**/n_neighbors=12/**/layout.parquet"))
     run = updated.run(*(str(path.relative_to(updated.work)) for path in old))
     assert run.code == 0, run.output
     assert run.laid_out == 4
@@ -242,14 +244,14 @@ class TestInterruptedUpdate:
 
     def test_the_next_run_lays_out_the_rest(self, updated):
         planned = updated.planned()
-        assert planned == {**without(*ABOVE_THE_LAYOUT), "embedding_0p1_0p5": 2}
+        assert planned == {**without(*ABOVE_THE_LAYOUT), "layout_0p1_0p5": 2}
 
     def test_verify_names_the_code(self, updated):
         run = updated.run("verify")
         assert run.code == 0, run.output
         assert re.search(r"4 of the stored results were made by other code than today's \([0-9a-f]{12}; ", run.output)
         table = store.read(updated.work / "results/iris/verify.parquet").to_pandas()
-        assert set(table[table["code"] != ""]["stage"]) == {"embeddings"}
+        assert set(table[table["code"] != ""]["stage"]) == {"layouts"}
 
     @pytest.mark.parametrize("target", ["results/iris/sweep.parquet", "results/iris/manifest.json"])
     def test_a_mixed_folder_is_refused_and_its_files_are_named(self, updated, target):
@@ -257,17 +259,17 @@ class TestInterruptedUpdate:
         run = updated.run(target, "--rerun-triggers", "mtime", "--forcerun", Path(target).stem)
         assert run.code != 0
         assert "4 of 8 files were made by other code than the rest" in run.output
-        assert "embedding.parquet" in run.output
+        assert "layout.parquet" in run.output
         assert "Traceback" not in run.output
 
     def test_afterwards_all_is_of_one_code(self, updated):
         assert updated.run().code == 0
         assert updated.planned() == {}
         results = json.loads((updated.work / "results/iris/manifest.json").read_text())["results"]
-        by_stage = {stage: {one["code"] for one in results if one["stage"] == stage} for stage in ("knn", "embedding")}
+        by_stage = {stage: {one["code"] for one in results if one["stage"] == stage} for stage in ("knn", "layout")}
         assert all(len(digests) == 1 for digests in by_stage.values())
-        embedding = store.read_record(next(updated.work.glob("results/iris/embeddings/**/embedding.parquet")))
-        assert by_stage["embedding"] == {embedding["code"]}
+        layout = store.read_record(next(updated.work.glob("results/iris/layouts/**/layout.parquet")))
+        assert by_stage["layout"] == {layout["code"]}
 
 
 def test_code_that_changes_while_a_run_goes_on_is_noticed(tmp_path):
@@ -341,7 +343,17 @@ class TestDigest:
 
     def test_every_module_of_a_rule_is_found_that_python_imports(self):
         """What a function imports only when it is called counts too, so that there may be more."""
-        for name in ("fetch", "knn", "graph", "initial_layout", "embedding", "cell_metrics", "plot_claims", "atlas"):
+        for name in (
+            "fetch",
+            "rows",
+            "knn",
+            "graph",
+            "initial_layout",
+            "layout",
+            "cell_metrics",
+            "plot_claims",
+            "atlas",
+        ):
             script = ROOT / f"scripts/{name}.py"
             tree = ast.parse(script.read_text())
             imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, snakemake
 
 from umap_sweep.cells import grid
 from umap_sweep.errors import InputError
@@ -152,7 +152,7 @@ def test_hostile_dataset_name_is_refused(config):
 def test_a_given_data_set_replaces_the_default_of_its_name(config):
     given = {"datasets": {"mnist": {"source": "file", "path": "mnist.npz"}}}
     config["datasets"]["mnist"] |= given["datasets"]["mnist"]  # as Snakemake merges it
-    assert configuration.complete(config, given)["datasets"]["mnist"] == given["datasets"]["mnist"]
+    assert configuration.complete(config, given)["datasets"]["mnist"] == given["datasets"]["mnist"] | {"missing": "refuse"}
 
 
 def test_a_table_and_an_axis_exclude_each_other(config):
@@ -265,3 +265,55 @@ def test_conda_environment_agrees_with_the_pins():
     import pin
 
     assert pin.conda_environment(pin.REQUIREMENTS.read_text()) == pin.CONDA.read_text(), "run `make pins`"
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({"grid": {"n_neighbors": ["7"]}}, [7]),
+        ({"grid": {"n_neighbors": ["7", "15"], "min_dist": ["0.1", "1e-3"]}}, [7, 15]),
+    ],
+)
+def test_numbers_of_the_command_line_arrive_as_numbers(section, expected):
+    """Snakemake hands over what is within a value of `--config` as text."""
+    assert configuration.complete(section, section, ["grid"])["grid"]["n_neighbors"] == expected
+    with pytest.raises(InputError, match="YAML reads this as text"):
+        configuration.complete(section, section)
+
+
+def test_texts_of_the_command_line_stay_texts_where_text_is_asked_for():
+    given = {"dataset": "mine", "datasets": {"mine": {"source": "openml", "name": "7", "version": "3"}}}
+    given["claims"] = {"dataset": "mine"}
+    one = configuration.complete(given, given, list(given))["datasets"]["mine"]
+    assert (one["name"], one["version"]) == ("7", 3)
+    given = {"grid": {"n_neighbors": ["seven"]}}
+    with pytest.raises(InputError, match="'seven'; allowed is a whole number from 2"):
+        configuration.complete(given, given, list(given))
+
+
+@pytest.mark.parametrize(
+    ("annotations", "drawn", "said"),
+    [
+        (["donor"], ["donor"], None),
+        (["donor", {"path": "a.csv", "columns": ["leiden"]}], ["leiden"], None),
+        ([{"path": "a.csv"}], ["any"], None),
+        (["donor"], ["donr"], "nearest is 'donor'"),
+        (None, ["donor"], "it has none"),
+    ],
+)
+def test_annotations_that_are_drawn_must_be_there(annotations, drawn, said):
+    one = {"source": "file", "path": "mine.csv"} | ({"annotations": annotations} if annotations else {})
+    given = {"dataset": "mine", "datasets": {"mine": one}, "plot": {"annotations": drawn}}
+    given["claims"] = {"dataset": "mine"}
+    if said is None:
+        assert configuration.complete(given)["plot"]["annotations"] == drawn
+        return
+    with pytest.raises(InputError, match=said):
+        configuration.complete(given)
+
+
+def test_nested_values_on_the_command_line(tmp_path):
+    grid = "grid={n_neighbors: [7], min_dist: [0.1, 0.25], seed: [3]}"
+    run = snakemake(tmp_path, "--dry-run", "--config", "dataset=digits", grid, "umap={n_epochs: 20}")
+    assert run.code == 0, run.output
+    assert (run.laid_out, run.jobs["graph"]) == (2, 1)

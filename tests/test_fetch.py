@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,7 +30,7 @@ from pyarrow import feather
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
-from umap_sweep.sources import data_table, fetch
+from umap_sweep.sources import data_table, fetch, rows
 
 SCRIPT = ROOT / "scripts/fetch.py"
 
@@ -42,8 +43,17 @@ def matrix(table: pa.Table) -> np.ndarray:
     return table.column("features").combine_chunks().flatten().to_numpy().reshape(-1, kind.list_size)
 
 
+def stored(source: dict, path: Path | None, download: Path, folder: Path) -> tuple[pa.Table, list[str]]:
+    """Return what the two stages store of a source, in one table, and the names of the features."""
+    data, described = folder / "stored" / "data.parquet", folder / "stored" / "rows.parquet"
+    fetch.compute("test", source, path, download, data)
+    rows.compute("test", source, path, data, described, download)
+    table = store.read(described).append_column("features", store.read(data).column("features"))
+    return table, store.read_record(data)["feature_names"]
+
+
 def read(path: Path, **source: object) -> tuple[pa.Table, list[str]]:
-    return fetch.fetch({"source": "file", "path": str(path), **source}, path, path.parent / "download")
+    return stored({"source": "file", "path": str(path), **source}, path, path.parent / "download", path.parent)
 
 
 def refusal(call: functools.partial) -> str:
@@ -70,7 +80,7 @@ def text_file(path: Path, *lines: str) -> Path:
 @pytest.mark.parametrize("name", ["breast_cancer", "diabetes", "digits", "iris", "wine"])
 def test_sklearn_features_are_the_loaders_own(name, tmp_path):
     expected = getattr(sklearn.datasets, f"load_{name}")()
-    table, names = fetch.fetch({"source": "sklearn", "name": name}, None, tmp_path)
+    table, names = stored({"source": "sklearn", "name": name}, None, tmp_path, tmp_path)
     np.testing.assert_array_equal(matrix(table), expected.data.astype(np.float32))
     assert table.column("id").to_pylist() == list(range(len(expected.data)))
     assert names == list(expected.feature_names)
@@ -87,7 +97,7 @@ def test_sklearn_features_are_the_loaders_own(name, tmp_path):
     ],
 )
 def test_sklearn_label_is_the_class_name_or_the_target(name, kind, first, distinct):
-    label = fetch.sklearn_data(name)[0].column("label")
+    label = fetch.sklearn_data(name).label
     assert (label.type, label[0].as_py(), len(label.unique())) == (kind, first, distinct)
 
 
@@ -95,7 +105,7 @@ def test_tutorial_blobs_are_the_tutorials_bit_for_bit(tmp_path):
     np.random.seed(42)
     y = np.random.rand(1700, 60)
     expected = np.concatenate((y + 20, y, y - 20)).astype(np.float32)
-    table, names = fetch.fetch({"source": "tutorial_blobs"}, None, tmp_path)
+    table, names = stored({"source": "tutorial_blobs"}, None, tmp_path, tmp_path)
     assert matrix(table).tobytes() == expected.tobytes()
     assert table.column("label").to_pylist() == [1] * 1700 + [2] * 1700 + [3] * 1700
     assert len(names) == 60
@@ -103,7 +113,7 @@ def test_tutorial_blobs_are_the_tutorials_bit_for_bit(tmp_path):
 
 def test_tutorial_blobs_take_seed_rows_and_dimensions(tmp_path):
     source = {"source": "tutorial_blobs", "seed": 7, "rows": 5, "dimensions": 3}
-    table, names = fetch.fetch(source, None, tmp_path)
+    table, names = stored(source, None, tmp_path, tmp_path)
     np.testing.assert_array_equal(matrix(table)[5:10], np.random.RandomState(7).rand(5, 3).astype(np.float32))
     assert (table.num_rows, names) == (15, ["0", "1", "2"])
 
@@ -184,7 +194,7 @@ def test_openml_data_kept_from_before_needs_no_network(tmp_path, opener):
     opener(Refusing(500))
     columns = {"width": "real", "height": "integer", "kind": "{red, blue}"}
     keep_openml_data(tmp_path, "toy", 3, columns, "kind", ["0.1,2,red", "0.5,3,blue", "1e-3,4,red"])
-    table, names = fetch.fetch({"source": "openml", "name": "toy", "version": 3}, None, tmp_path)
+    table, names = stored({"source": "openml", "name": "toy", "version": 3}, None, tmp_path, tmp_path)
     np.testing.assert_array_equal(matrix(table), np.array([[0.1, 2], [0.5, 3], [1e-3, 4]], dtype=np.float32))
     assert table.column("label").to_pylist() == ["red", "blue", "red"]
     assert names == ["width", "height"]
@@ -210,10 +220,10 @@ def test_openml_data_that_does_not_exist(tmp_path, opener):
 def test_frame_keeps_numbers_and_decodes_categories():
     frame = pd.DataFrame({"whole": [1, 2, 3], "yes": [True, False, True], "half": [0.5, 1.5, 2.5]})
     target = pd.Series(["b", None, "a"], dtype="category")
-    table, names = data_table.frame_table(frame, target, "The frame")
-    np.testing.assert_array_equal(matrix(table), frame.to_numpy(dtype=np.float32))
-    assert (table.column("label").type, table.column("label").to_pylist()) == (pa.string(), ["b", None, "a"])
-    assert names == ["whole", "yes", "half"]
+    features = data_table.frame_features(frame, target, "The frame")
+    np.testing.assert_array_equal(matrix(features.table()), frame.to_numpy(dtype=np.float32))
+    assert (features.label.type, features.label.to_pylist()) == (pa.string(), ["b", None, "a"])
+    assert features.names == ["whole", "yes", "half"]
 
 
 def test_a_frame_is_not_read_value_by_value():
@@ -226,7 +236,7 @@ def test_a_frame_is_not_read_value_by_value():
 
 
 def test_frame_without_target_has_no_label():
-    assert data_table.frame_table(pd.DataFrame({"a": [1.0]}), None, "The frame")[0].column_names == ["id", "features"]
+    assert data_table.frame_features(pd.DataFrame({"a": [1.0]}), None, "The frame").label is None
 
 
 @pytest.mark.parametrize(
@@ -240,7 +250,7 @@ def test_frame_without_target_has_no_label():
     ],
 )
 def test_frame_that_cannot_be_used(frame, target, expected):
-    message = refusal(functools.partial(data_table.frame_table, pd.DataFrame(frame), target, "The frame"))
+    message = refusal(functools.partial(data_table.frame_features, pd.DataFrame(frame), target, "The frame"))
     assert message.startswith("The frame ")
     assert expected in message
 
@@ -290,7 +300,9 @@ def server(monkeypatch):
 
 def from_url(url: str, folder: Path, content: bytes = CSV, **source: object) -> tuple[pa.Table, list[str]]:
     sha256 = hashlib.sha256(content).hexdigest()
-    return fetch.fetch({"source": "url", "url": url, "sha256": sha256, "label": "kind", **source}, None, folder)
+    source = {"source": "url", "url": url, "sha256": sha256, "label": "kind", **source}
+    with TemporaryDirectory() as elsewhere:
+        return stored(source, None, folder, Path(elsewhere))
 
 
 def test_url_is_downloaded_once_and_read_as_a_file(server, tmp_path):
@@ -676,9 +688,8 @@ def test_damaged_offsets_in_a_feather_file(tmp_path):
         (["a,b", "1,2", "3,4,5"], "Expected 2 columns, got 3"),
         (["a,b"], "has no rows"),
         (["a,b,a", "1,2,3"], "more than one column of the name 'a'"),
-        (["a,b,c,d", "1,x,2,2020-01-01"], "columns that are not numeric: 'b', 'd'. Name them as `id` or `label`"),
+        (["a,b,c,d", "1,x,2,2020-01-01"], "columns that are not numeric: 'b', 'd'. Name them as `id`, `label`"),
         (["a;b", "1;2"], "columns that are not numeric: 'a;b'"),
-        ([",a", "0,1.5", "1,2.5"], "has an index among its columns: ''"),
         (["5.1,3.5,1.4", "4.9,3.0,1.5"], "looks like data, not like the columns' names: '5.1', '3.5', '1.4'"),
         (["a,b", "1,2", ",3", "4,NA", "nan,5"], "3 rows with a value that is missing"),
         (["a,b", "1,2", "1,inf"], "1 row with a value that is missing, infinite or beyond float32"),
@@ -741,13 +752,15 @@ def test_a_table_without_rows(name, tmp_path):
 
 
 @pytest.mark.parametrize("index", [None, "cell"])
-def test_an_index_of_pandas_is_no_feature(index, tmp_path):
+def test_an_index_of_pandas_names_the_rows(index, tmp_path):
     frame = pd.DataFrame({"x": [1.0, 2.0, 3.0]}, index=pd.Index([10, 20, 30], name=index))
     frame.to_parquet(tmp_path / "data.parquet")
     name = index or "__index_level_0__"
-    assert f"has an index among its columns: '{name}'" in refused(tmp_path / "data.parquet")
-    table, names = read(tmp_path / "data.parquet", id=name)
-    assert (table.column("id").to_pylist(), names) == ([10, 20, 30], ["x"])
+    for source in ({}, {"id": name}, {"features": "numeric"}):
+        table, names = read(tmp_path / "data.parquet", **source)
+        assert (table.column("id").to_pylist(), names) == ([10, 20, 30], ["x"])
+    table, names = read(tmp_path / "data.parquet", exclude=[name])
+    assert (table.column("id").to_pylist(), names) == ([0, 1, 2], ["x"])
 
 
 def test_a_repeated_name_in_a_parquet_file(tmp_path):
@@ -784,7 +797,7 @@ def test_an_infinite_label(tmp_path):
 
 def test_a_label_that_is_no_single_value(tmp_path):
     pq.write_table(pa.table({"x": [1, 2], "y": [[1], [2, 3]]}), tmp_path / "data.parquet")
-    assert "plain numbers" in refused(tmp_path / "data.parquet", label="y")
+    assert "is of type list<element: int64>. Make it text" in refused(tmp_path / "data.parquet", label="y")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39, -1e300])
@@ -868,20 +881,218 @@ def test_an_npy_under_the_name_of_an_npz(tmp_path):
     assert "cannot be read as npz" in refused(tmp_path / "data.npz")
 
 
+# Tables as programs write them: names of rows, columns of all kinds, missing values
+
+
+PENGUINS = pd.DataFrame(
+    {
+        "species": ["Adelie", "Gentoo", "Gentoo", "Chinstrap"],
+        "bill_length": [39.1, np.nan, 46.5, 50.0],
+        "bill_depth": [18.7, 13.2, np.nan, 19.5],
+        "mass": [3750, 4500, 5700, 3900],
+        "year": [2007, 2008, 2009, 2009],
+    },
+    index=["one", "two", "three", "four"],
+)
+
+
+@pytest.mark.parametrize("head", ["", '""', "Unnamed: 0"])
+@pytest.mark.parametrize("source", [{}, {"features": "numeric"}])
+def test_a_first_column_without_a_name_names_the_rows(head, source, tmp_path):
+    path = text_file(tmp_path / "data.csv", f"{head},a,b", "r1,1,2", "r2,3,4")
+    table, names = read(path, **source)
+    assert (table.column("id").to_pylist(), names) == (["r1", "r2"], ["a", "b"])
+    table, names = read(path, id=head.strip('"'), **source)
+    assert (table.column("id").to_pylist(), names) == (["r1", "r2"], ["a", "b"])
+
+
+def test_numbers_of_rows_in_a_first_column_are_ids_and_no_feature(tmp_path):
+    pd.DataFrame({"a": [1.5, 2.5]}, index=[1, 2]).to_csv(tmp_path / "data.csv")
+    table, names = read(tmp_path / "data.csv")
+    assert (table.column("id").to_pylist(), names) == ([1, 2], ["a"])
+
+
+def test_names_of_rows_that_occur_twice_are_refused_or_left_out(tmp_path):
+    path = text_file(tmp_path / "data.csv", ",a", "x,1", "x,2")
+    assert "'x' occurs 2 times" in refused(path)
+    table, names = read(path, exclude=[""])
+    assert (table.column("id").to_pylist(), names) == ([0, 1], ["a"])
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ({"features": "numeric", "missing": "drop"}, ["bill_length", "bill_depth", "mass", "year"]),
+        ({"features": "numeric", "exclude": ["year"], "missing": "drop"}, ["bill_length", "bill_depth", "mass"]),
+        ({"features": "numeric", "exclude": ["bill*"]}, ["mass", "year"]),
+        ({"features": "numeric", "annotations": ["year"], "missing": "drop"}, ["bill_length", "bill_depth", "mass"]),
+        ({"features": ["mass", "bill_*"], "missing": "drop"}, ["mass", "bill_length", "bill_depth"]),
+        ({"features": ["*a*", "mass"], "exclude": ["species", "year"]}, ["mass"]),
+        ({"features": ["bill_[dl]e*"], "missing": "drop"}, ["bill_length", "bill_depth"]),
+        ({"label": "species", "exclude": ["bill*", "year"]}, ["mass"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["data.csv", "data.parquet"])
+def test_columns_chosen_by_kind_and_by_pattern(name, source, names, tmp_path):
+    PENGUINS.to_csv(tmp_path / name) if name.endswith("csv") else PENGUINS.to_parquet(tmp_path / name)
+    table, found = read(tmp_path / name, **source)
+    assert found == names
+    expected = PENGUINS[names].dropna()
+    np.testing.assert_array_equal(matrix(table), expected.to_numpy(np.float32))
+    assert table.column("id").to_pylist() == expected.index.tolist()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"features": ["x*"]}, "`features` names the column 'x*'"),
+        ({"features": "numeric", "exclude": ["yaer"]}, "`exclude` names the column 'yaer', which"),
+        ({"features": ["spec*"]}, "not numeric: 'species'"),
+        ({"features": ["mass"], "exclude": ["mass"]}, "leave no column"),
+        ({"features": "numeric", "exclude": ["bill*", "mass", "year"]}, "no columns of features"),
+        ({"features": "numeric"}, "2 rows with a value that is missing"),
+        ({"features": "numeric"}, "see `missing`"),
+        ({"annotations": ["specis"]}, "`annotations` names the column 'specis'"),
+        ({"features": ["mass"], "annotations": ["mass"]}, "already `id`, `label` or one of `annotations`"),
+        ({}, "set `features: numeric`"),
+    ],
+)
+def test_columns_that_cannot_be_chosen(source, expected, tmp_path):
+    PENGUINS.to_csv(tmp_path / "data.csv")
+    assert expected in refused(tmp_path / "data.csv", **source)
+
+
+def test_medians_stand_for_missing_values_and_no_row_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(data_table, "BLOCK_VALUES", 4)
+    PENGUINS.to_csv(tmp_path / "data.csv")
+    table, names = read(tmp_path / "data.csv", features="numeric", missing="median")
+    filled = PENGUINS[names].fillna(PENGUINS[names].median())
+    np.testing.assert_array_equal(matrix(table), filled.to_numpy(np.float32))
+    record = store.read_record(tmp_path / "stored" / "data.parquet")
+    assert record["missing"] == {"bill_length": 1, "bill_depth": 1}
+
+
+def test_rows_that_are_dropped_are_counted_and_named(tmp_path):
+    PENGUINS.to_csv(tmp_path / "data.csv")
+    read(tmp_path / "data.csv", features="numeric", missing="drop", label="species")
+    data, described = (store.read_record(tmp_path / "stored" / f"{name}.parquet") for name in ("data", "rows"))
+    assert (data["rows"], data["source_rows"], data["missing"]) == (2, 4, {"bill_length": 1, "bill_depth": 1})
+    assert described["left_out"] == ["two", "three"]
+
+
+@pytest.mark.parametrize("policy", ["drop", "median"])
+def test_missing_values_that_no_policy_helps(policy, tmp_path):
+    np.save(tmp_path / "infinite.npy", np.array([[1, np.inf], [np.nan, 2]]))
+    assert "1 row with a value that is infinite" in refused(tmp_path / "infinite.npy", missing=policy)
+    np.save(tmp_path / "empty.npy", np.array([[1, np.nan], [3, np.nan]]))
+    assert "columns without any value: '1'" in refused(tmp_path / "empty.npy", missing=policy)
+
+
+def test_where_every_row_lacks_a_value_none_is_left(tmp_path):
+    np.save(tmp_path / "data.npy", np.array([[1, np.nan], [np.nan, 2]]))
+    assert "Every row" in refused(tmp_path / "data.npy", missing="drop")
+
+
+# Annotations
+
+
+CLUSTERS = pd.DataFrame(
+    {"barcode": ["c4", "c2", "other", "c1"], "leiden": [3, 1, 9, None], "on_chip": [True, None, True, False]}
+)
+
+
+def annotated(folder: Path, *annotations: object, **source: object) -> dict[str, list]:
+    """Return the columns beside the features of `ROWS`, with these annotations."""
+    path = write_rows(folder / "rows.parquet")
+    read(path, id="cell", features=["wide"], annotations=list(annotations), **source)
+    return store.read(folder / "stored" / "rows.parquet").to_pydict()
+
+
+def test_own_columns_annotate_with_their_types(tmp_path):
+    found = annotated(tmp_path, "kind", "count", "on", label="kind")
+    assert found == {
+        "id": ROWS.cell.tolist(),
+        "label": ["x", None, "y", "x"],
+        "kind": ["x", None, "y", "x"],
+        "count": [1, 2, 300, 4],
+        "on": [True, False, False, True],
+    }
+
+
+@pytest.mark.parametrize("name", ["clusters.csv", "clusters.parquet"])
+def test_another_file_annotates_by_id(name, tmp_path):
+    path = tmp_path / name
+    CLUSTERS.to_csv(path, index=False) if name.endswith("csv") else CLUSTERS.to_parquet(path)
+    found = annotated(tmp_path, "kind", {"path": str(path), "id": "barcode", "columns": ["leiden"]})
+    assert list(found) == ["id", "kind", "leiden"]
+    assert found["leiden"] == [None, 1, None, 3]
+    assert list(annotated(tmp_path, {"path": str(path), "id": "barcode"})) == ["id", "leiden", "on_chip"]
+    record = store.read_record(tmp_path / "stored" / "rows.parquet")
+    assert record["annotation_files"] == {str(path): {"matched": 3, "unmatched": 1}}
+
+
+def test_ids_are_the_same_as_numbers_and_as_text(tmp_path):
+    text_file(tmp_path / "notes.csv", "key,note", "0,a", "2,b")
+    np.save(tmp_path / "data.npy", np.eye(3))
+    table, _ = read(tmp_path / "data.npy", annotations=[{"path": str(tmp_path / "notes.csv"), "id": "key"}])
+    assert table.column("note").to_pylist() == ["a", None, "b"]
+
+
+def test_names_of_rows_are_the_ids_of_an_annotation_file(tmp_path):
+    text_file(tmp_path / "notes.csv", ",note", "c1,a", "c3,b")
+    assert annotated(tmp_path, {"path": str(tmp_path / "notes.csv")})["note"] == ["a", None, "b", None]
+
+
+@pytest.mark.parametrize(
+    ("lines", "entry", "expected"),
+    [
+        (["barcode,x", "c1,1", "c1,2"], {"id": "barcode"}, "'c1' occurs 2 times"),
+        (["barcode,x", "d1,1", "d2,2"], {"id": "barcode"}, "it has 'd1', 'd2', and the data 'c1', 'c2'"),
+        (["barcode,x", "c1,1"], {}, "have no ids. Name the column"),
+        (["barcode,x", "c1,1"], {"id": "bar"}, "'bar', which"),
+        (["barcode,x", "c1,1"], {"id": "barcode", "columns": ["y"]}, "the column 'y'"),
+        (["barcode,seed", "c1,1"], {"id": "barcode"}, "called 'seed', as a column of the results is"),
+        (["barcode,umap_1", "c1,1"], {"id": "barcode"}, "called 'umap_1'"),
+        (["barcode,label", "c1,1"], {"id": "barcode"}, "called 'label'"),
+        (["barcode,kind", "c1,1"], {"id": "barcode"}, "Two annotations are called 'kind'"),
+    ],
+)
+def test_annotations_that_cannot_be_joined(lines, entry, expected, tmp_path):
+    path = text_file(tmp_path / "notes.csv", *lines)
+    message = refusal(functools.partial(annotated, tmp_path, "kind", {"path": str(path), **entry}))
+    assert expected in message
+
+
+def test_rows_of_a_source_with_other_features_are_refused(tmp_path):
+    path = write_rows(tmp_path / "rows.parquet")
+    read(path, features=["wide"])
+    ROWS.assign(wide=0).to_parquet(path)
+    data = tmp_path / "stored" / "data.parquet"
+    source = {"source": "file", "path": str(path), "features": ["wide"]}
+    assert "has other features" in refusal(functools.partial(rows.compute, "test", source, path, data, data))
+
+
 # The stored file, and the script as Snakemake runs it
 
 
 def test_what_is_stored_can_be_read_back_and_says_what_it_is(tmp_path):
     source = {"source": "file", "path": "rows.csv", "id": "cell", "label": "kind"}
     out = tmp_path / "out" / "data.parquet"
-    fetch.compute("mine", source, write_rows(tmp_path / "rows.csv"), tmp_path / "download", out)
-    table = store.read(out)
+    path = write_rows(tmp_path / "rows.csv")
+    fetch.compute("mine", source, path, tmp_path / "download", out)
+    assert store.read(out).column_names == ["features"]
     np.testing.assert_array_equal(store.read_features(out), FEATURES)
-    assert table.column("label").to_pylist() == ["x", None, "y", "x"]
     record = store.read_record(out)
-    assert (record["stage"], record["key"]) == ("data", {"dataset": "mine", "source": source})
+    assert (record["stage"], record["key"]) == ("data", {"dataset": "mine"})
     assert (record["rows"], record["dimensions"], record["feature_names"]) == (4, 3, ["wide", "count", "on"])
-    assert record["fingerprint"] == store.fingerprint(table)
+    assert record["origin"]["file"] == {"size": path.stat().st_size, "modified": path.stat().st_mtime_ns}
+    assert record["fingerprint"] == store.fingerprint(store.read(out))
+    described = out.with_name("rows.parquet")
+    rows.compute("mine", source, path, out, described)
+    assert store.read(described).to_pydict() == {"id": ROWS.cell.tolist(), "label": ["x", None, "y", "x"]}
+    record = store.read_record(described)
+    assert (record["stage"], record["inputs"]) == ("rows", {"data": store.read_record(out)["fingerprint"]})
+    assert record["fingerprint"] == store.fingerprint(store.read(described))
 
 
 def test_the_fingerprint_tells_one_changed_bit(tmp_path):

@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 
 from umap_sweep import store
 from umap_sweep.planning import layout_jobs
-from umap_sweep.stages import embedding
+from umap_sweep.stages import layouts
 
 MIN_DIST = [0.25, 0.5, 0.75, 1.0]
 IRIS = {
@@ -23,8 +23,8 @@ IRIS = {
 }
 TARGET = "results/iris/sweep.parquet"
 ROW = "metric=euclidean/knn_k=12/knn_seed=10/knn_jobs=1/n_neighbors={n_neighbors}/min_dist={min_dist}/seed={seed}"
-CELL = f"results/iris/embeddings/{ROW}/embedding.parquet"
-TOGETHER = "embedding_0p25_0p5_0p75_1p0"
+CELL = f"results/iris/layouts/{ROW}/layout.parquet"
+TOGETHER = "layout_0p25_0p5_0p75_1p0"
 
 
 def with_min_dist(*values: float) -> dict:
@@ -40,12 +40,12 @@ def grid(n_neighbors, min_dist, seeds=(10,)) -> pd.DataFrame:
 
 def cells_of(folder) -> dict:
     """Return the bytes and the time of change of every cell, by its path from `folder`."""
-    paths = sorted(folder.glob("results/iris/embeddings/**/embedding.parquet"))
+    paths = sorted(folder.glob("results/iris/layouts/**/layout.parquet"))
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
 
 
 def fingerprints(folder) -> dict:
-    paths = sorted(folder.glob("**/embeddings/**/embedding.parquet"))
+    paths = sorted(folder.glob("**/layouts/**/layout.parquet"))
     return {str(path.relative_to(folder)): store.read_record(path)["fingerprint"] for path in paths}
 
 
@@ -110,15 +110,15 @@ class TestPlan:
 
     @pytest.mark.parametrize("pattern", ["{}", "umap_{}", "{}_of_1", "x_0p1_{}_2_3"])
     @pytest.mark.parametrize("columns", [("0.0", "0.5"), ("1e-05", "0.25", "1.0")])
-    @pytest.mark.parametrize("rule", ["embedding", "embedding_again"])
+    @pytest.mark.parametrize("rule", ["layout", "layout_again"])
     def test_a_name_tells_its_min_dist(self, rule, columns, pattern):
         name = pattern.format(layout_jobs.job_name(rule, columns))
         assert name.isidentifier()
         assert layout_jobs.named_columns(name, rule, pattern.format) == columns
 
-    @pytest.mark.parametrize("name", ["embedding", "umap_embedding", "embedding_again_0p1_0p2", "embedding_0p1"])
+    @pytest.mark.parametrize("name", ["layout", "umap_layout", "layout_again_0p1_0p2", "layout_0p1"])
     def test_other_names_tell_none(self, name):
-        assert layout_jobs.named_columns(name, "embedding", str) == ()
+        assert layout_jobs.named_columns(name, "layout", str) == ()
 
 
 def test_together_or_alone_the_files_are_the_same(tmp_path):
@@ -127,13 +127,13 @@ def test_together_or_alone_the_files_are_the_same(tmp_path):
     stages = Stages(tmp_path, features)
     umap = UMAP_DEFAULTS | {"n_epochs": 30, "n_components": 3}
     stages.cell(10, 0.1, 3, **umap)
-    start = [stages.data, *(tmp_path / f"{name}.parquet" for name in ("edges", "vertices", "start"))]
+    start = [*(tmp_path / f"{name}.parquet" for name in ("edges", "vertices", "start"))]
     alone = [tmp_path / f"alone_{min_dist}.parquet" for min_dist in MIN_DIST]
     together = [tmp_path / f"together_{min_dist}.parquet" for min_dist in MIN_DIST]
     for path, min_dist in zip(alone, MIN_DIST, strict=True):
-        embedding.compute(*start, [path], [min_dist], {"seed": 3}, umap)
+        layouts.compute(*start, [path], [min_dist], {"seed": 3}, umap)
     costs = [tmp_path / f"{min_dist}.json" for min_dist in MIN_DIST]
-    embedding.compute(*start, together, MIN_DIST, {"seed": 3}, umap, costs)
+    layouts.compute(*start, together, MIN_DIST, {"seed": 3}, umap, costs)
     assert [path.read_bytes() for path in alone] == [path.read_bytes() for path in together]
     assert [store.read_record(path)["key"]["min_dist"] for path in together] == MIN_DIST
     assert len({path.read_bytes() for path in together}) == 4
@@ -157,7 +157,7 @@ def on_many_cores(tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
     run = snakemake(folder, TARGET, cores=8, config=IRIS)
     assert run.code == 0, run.output
-    assert run.jobs["embedding"] == run.laid_out == 8
+    assert run.jobs["layout"] == run.laid_out == 8
     return folder
 
 
@@ -194,19 +194,19 @@ class TestSweep:
     def test_an_added_min_dist_is_laid_out_alone(self, finished, place, added, cores):
         values = [*MIN_DIST[:place], added, *MIN_DIST[place:]]
         run = snakemake(finished, TARGET, "--dry-run", cores=cores, config=with_min_dist(*values))
-        assert run.jobs == {"embedding": 2, "sweep": 1}
+        assert run.jobs == {"layout": 2, "sweep": 1}
 
     def test_what_the_command_line_says_of_the_rule_is_about_its_cells(self, finished):
         run = snakemake(
             finished,
-            *(TARGET, "--dry-run", "--quiet", "host", "--forceall", "--set-resources", "embedding:mem_mb=1234"),
+            *(TARGET, "--dry-run", "--quiet", "host", "--forceall", "--set-resources", "layout:mem_mb=1234"),
             cores=1,
             config=IRIS,
         )
         assert run.jobs[TOGETHER] == 2
         assert run.output.count("mem_mb=1234") == 2
-        run = snakemake(finished, TARGET, "--dry-run", "--forcerun", "embedding", cores=1, config=IRIS)
-        assert run.jobs["embedding"] == run.laid_out == 8
+        run = snakemake(finished, TARGET, "--dry-run", "--forcerun", "layout", cores=1, config=IRIS)
+        assert run.jobs["layout"] == run.laid_out == 8
 
     @pytest.mark.parametrize("values", [(12, 0.3, 10), (8, 0.5, 10), (12, 0.5, 11)])
     def test_a_cell_outside_the_grid_is_made_alone(self, finished, values):
@@ -214,11 +214,11 @@ class TestSweep:
         path = CELL.format(**dict(zip(("n_neighbors", "min_dist", "seed"), values, strict=True)))
         run = snakemake(finished, "taking", "--dry-run", cores=1, snakefile=taking(finished, path, IRIS))
         assert run.code == 0, run.output
-        assert run.jobs["embedding"] == run.laid_out == 1
+        assert run.jobs["layout"] == run.laid_out == 1
 
     def test_a_cell_of_the_grid_that_is_asked_for_by_its_path_is_made_alone(self, tmp_path):
         run = snakemake(tmp_path, CELL.format(n_neighbors=12, min_dist=0.5, seed=10), "--dry-run", cores=1, config=IRIS)
-        assert run.jobs["embedding"] == run.laid_out == 1
+        assert run.jobs["layout"] == run.laid_out == 1
 
     @pytest.mark.parametrize(
         ("values", "said"),
@@ -240,11 +240,11 @@ class TestSweep:
         assert run.code != 0
         assert said in run.output, run.output
 
-    @pytest.mark.parametrize("argument", ["--until=embedding", "--omit-from=embedding", "--forcerun=embedding"])
+    @pytest.mark.parametrize("argument", ["--until=layout", "--omit-from=layout", "--forcerun=layout"])
     def test_the_rule_s_name_means_all_cells_however_it_is_written(self, tmp_path, argument):
         run = snakemake(tmp_path, argument, "--dry-run", cores=1, config=IRIS)
         assert run.code == 0, run.output
-        assert run.jobs.get("embedding", 0) == run.laid_out == (0 if "omit" in argument else 8)
+        assert run.jobs.get("layout", 0) == run.laid_out == (0 if "omit" in argument else 8)
 
     def test_a_table_s_job_makes_no_cell_that_it_has_not(self, finished):
         """Nor where a path is asked for whose parts are all in the table."""
@@ -252,12 +252,12 @@ class TestSweep:
         (finished / "cells.csv").write_text("\n".join(lines) + "\n")
         config = IRIS | {"grid": {"table": "cells.csv"}}
         run = snakemake(finished, TARGET, "--dry-run", cores=1, config=config)
-        assert run.jobs["embedding_0p25_0p5"] == 2
-        assert run.jobs["embedding"] == 1 and run.laid_out == 5
+        assert run.jobs["layout_0p25_0p5"] == 2
+        assert run.jobs["layout"] == 1 and run.laid_out == 5
         path = CELL.format(n_neighbors=5, min_dist=0.5, seed=2)
         run = snakemake(finished, "taking", "--dry-run", cores=1, snakefile=taking(finished, path, config))
         assert run.code == 0, run.output
-        assert run.jobs["embedding"] == run.laid_out == 1
+        assert run.jobs["layout"] == run.laid_out == 1
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +276,7 @@ class TestSweepThatGoesOn:
         assert len(before) == 4
         run = snakemake(folder, TARGET, cores=1, config=IRIS)
         assert run.code == 0, run.output
-        assert run.jobs["embedding_0p5_1p0"] == 2 and run.laid_out == 4
+        assert run.jobs["layout_0p5_1p0"] == 2 and run.laid_out == 4
         after = cells_of(folder)
         assert {path: after[path] for path in before} == before
         assert fingerprints(folder) == fingerprints(finished)
@@ -289,7 +289,7 @@ class TestSweepThatGoesOn:
         (folder / TARGET).unlink()
         run = snakemake(folder, TARGET, cores=1, config=IRIS)
         assert run.code == 0, run.output
-        assert run.jobs["embedding"] == run.laid_out == 1
+        assert run.jobs["layout"] == run.laid_out == 1
         after = cells_of(folder)
         assert after.pop(lost)[0] == before.pop(lost)[0]
         assert after == before
@@ -306,7 +306,7 @@ class TestSweepThatGoesOn:
             "replace = os.replace\n"
             "def replace_and_die(source, target):\n"
             "    replace(source, target)\n"
-            "    if sys.argv[0].endswith('embedding.py') and str(target).endswith('embedding.parquet'):\n"
+            "    if sys.argv[0].endswith('layout.py') and str(target).endswith('layout.parquet'):\n"
             "        os.kill(os.getpid(), signal.SIGKILL)\n"
             "os.replace = replace_and_die\n"
         )
@@ -332,7 +332,7 @@ class TestSweepThatGoesOn:
         assert (key["min_dist"], key["n_neighbors"], key["seed"], key["spread"]) == (0.3, 12, 10, 1.0)
 
 
-@pytest.mark.parametrize(("jobs", "planned"), [(2, {"flowers_" + TOGETHER: 1}), (4, {"flowers_embedding": 4})])
+@pytest.mark.parametrize(("jobs", "planned"), [(2, {"flowers_" + TOGETHER: 1}), (4, {"flowers_layout": 4})])
 def test_a_cluster_s_processes_run_the_jobs_that_were_planned(tmp_path, finished, jobs, planned):
     """By their own command lines, on one core, with files that have appeared since, and below a prefix."""
     config = IRIS | {"grid": IRIS["grid"] | {"n_neighbors": [12]}}
@@ -350,11 +350,11 @@ def test_a_cluster_s_processes_run_the_jobs_that_were_planned(tmp_path, finished
     snakefile = tmp_path / "importing.smk"
     run = snakemake(tmp_path, target, *options, cores=None, snakefile=snakefile)
     assert run.code == 0, run.output + (tmp_path / "job.log").read_text()
-    assert {rule: count for rule, count in run.jobs.items() if "embedding" in rule} == planned
+    assert {rule: count for rule, count in run.jobs.items() if "_layout" in rule and "initial" not in rule} == planned
     expected = fingerprints(finished)
     assert fingerprints(tmp_path / "flowers") == {path: expected[path] for path in expected if "n_neighbors=12" in path}
     assert "Nothing to be done" in snakemake(tmp_path, target, "--dry-run", cores=1, snakefile=snakefile).output
     # What is there is seen below the prefix.
     snakefile.write_text(workflow.replace(str(MIN_DIST), str([0.1, *MIN_DIST])))
     added = snakemake(tmp_path, target, "--dry-run", cores=1, snakefile=snakefile)
-    assert added.jobs == {"flowers_embedding": 1, "flowers_sweep": 1}
+    assert added.jobs == {"flowers_layout": 1, "flowers_sweep": 1}

@@ -286,7 +286,7 @@ def test_a_sweep_from_this_start(tmp_path):
     config["umap"] = {"init": "spectral"}
     planned = snakemake(folder, target, "--dry-run", config=config).jobs
     assert planned["graph"] == 2
-    assert planned["embedding"] == 2
+    assert planned["layout"] == 2
     assert "knn" not in planned
 
 

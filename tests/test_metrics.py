@@ -14,12 +14,13 @@ import sklearn.datasets
 import sklearn.decomposition
 import sklearn.manifold
 import sklearn.metrics
-from conftest import Stages, snakemake
+from conftest import Stages, snakemake, store_rows
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
 from umap_sweep.quality import (
+    annotation_metrics,
     cell_metrics,
     high_dimensional,
     labels,
@@ -69,21 +70,38 @@ class Stored:
     def measure(self, points=None, label=None, label_kind="auto", k=KEY["knn_k"], **metrics):
         """Return the metrics' one row, and the two files of points, of an embedding of the data."""
         points = self.points if points is None else points
-        names = ("embedding", "sample", "ranks", "pairs", "triplets", "points", "neighbors", "metrics")
+        names = (
+            "layout",
+            "sample",
+            "ranks",
+            "pairs",
+            "triplets",
+            "points",
+            "neighbors",
+            "metrics",
+            "labels",
+            "annotations",
+        )
         path = {name: self.folder / f"{name}.parquet" for name in names}
-        columns = {"id": np.arange(len(points))} | ({} if label is None else {"label": label})
-        table = pa.table(columns | {f"umap_{axis + 1}": points[:, axis] for axis in range(points.shape[1])})
+        table = pa.table({f"umap_{axis + 1}": points[:, axis] for axis in range(points.shape[1])})
         key = KEY | {"knn_k": k}
-        store.write(path["embedding"], table, store.make_record("embedding", key, "0"))
+        store.write(path["layout"], table, store.make_record("layout", key, "0"))
+        rows = store_rows(self.folder, len(points), **({} if label is None else {"label": label}))
         out = [path[name] for name in ("sample", "ranks", "pairs", "triplets")]
         high_dimensional.compute(self.stages.data, *out, "euclidean", {}, METRICS | metrics)
         results = [path[name] for name in ("points", "neighbors", "metrics")]
-        cell_metrics.compute([path["embedding"]], self.stages.knn, *out, *results, label_kind, [key])
+        cell_metrics.compute([path["layout"]], self.stages.knn, *out, *results, [key])
+        annotation_metrics.compute(
+            *([path["layout"]], [path["neighbors"]], rows, [self.stages.knn], path["sample"]),
+            *(path["labels"], path["annotations"], self.folder / "annotations.csv", [key], label_kind),
+        )
         per_point, near = (
             store.read(result).rename_columns([name])
             for result, name in zip(results, ("recall", "neighbors"), strict=False)
         )
-        return [store.read(results[2]).to_pandas(), per_point.to_pandas(), near.to_pandas()]
+        measured = store.read(results[2]).to_pandas()
+        measured = measured.assign(**store.read(path["labels"], list(annotation_metrics.LABEL_NUMBERS)).to_pandas())
+        return [measured, per_point.to_pandas(), near.to_pandas()]
 
 
 def recall(high: np.ndarray, low: np.ndarray) -> np.ndarray:
@@ -179,7 +197,7 @@ class TestSweptDigits:
         )
         # Snakemake measures the whole job, from before its script begins, and looks at its memory now and then.
         job = cell.replace("min_dist=0.1", "min_dist=0.1_0.5")
-        whole = pd.read_csv(folder / "benchmarks/embeddings" / f"{job}.tsv", sep="\t").iloc[0]
+        whole = pd.read_csv(folder / "benchmarks/layouts" / f"{job}.tsv", sep="\t").iloc[0]
         assert measured["cells"] == 2
         assert 0 < 2 * first["layout_seconds"] <= whole["s"]
         assert first["layout_memory_mb"] >= 0.95 * whole["max_rss"]

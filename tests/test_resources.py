@@ -39,7 +39,7 @@ def test_every_job_declares_memory_and_time_once_its_input_is_there(tmp_path):
     every = snakemake(tmp_path, "--dry-run", "--quiet", "host", "--forceall", config=config)
     assert every.code == 0, every.output
     rules = set(every.jobs) - {"all"}
-    assert {"fetch", "knn", "graph", "initial_layout", "embedding", "cell_metrics", "seed_pairs", "atlas"} <= rules
+    assert {"fetch", "knn", "graph", "initial_layout", "layout", "cell_metrics", "seed_pairs", "atlas"} <= rules
     for rule in rules:
         for memory, minutes in declared(every.output, rule):
             assert 100 < int(memory) < 3000
@@ -64,5 +64,5 @@ def test_a_job_that_is_tried_again_is_given_twice_as_much(job):
 def test_a_layout_job_asks_for_what_its_cells_take():
     one, four = (resources.Size(rows=2_000_000, edges=4 * 10**7, laid_out=cells) for cells in (1, 4))
     # What was measured at two million rows, 186 MiB more, and no more than as much again.
-    assert 186 * 2**20 < resources.memory("embedding", four) - resources.memory("embedding", one) < 372 * 2**20
-    assert 1 < resources.seconds("embedding", four) / resources.seconds("embedding", one) < 4
+    assert 186 * 2**20 < resources.memory("layout", four) - resources.memory("layout", one) < 372 * 2**20
+    assert 1 < resources.seconds("layout", four) / resources.seconds("layout", one) < 4

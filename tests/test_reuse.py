@@ -110,7 +110,7 @@ class TestModule:
         assert run.code == 0, run.output
         assert "equal to the stored results, bit for bit" in run.output
         assert "equal to the committed fingerprints, bit for bit" in run.output
-        assert store.read(folder / "embedding/results/flowers/verify.parquet").num_rows == 2 * (2 + 2 * 2 + 2 + 4)
+        assert store.read(folder / "embedding/results/flowers/verify.parquet").num_rows == 2 * (2 + 2 * 2 + 2 + 4 + 4)
         assert not (folder / "embedding/results/flowers/verify").exists()
 
     @pytest.mark.parametrize("target", ["umap_all", "umap_claims", "umap_timing"])
@@ -489,7 +489,7 @@ class TestCatalog:
     def test_its_snakefile_is_the_workflow(self, tmp_path):
         run = snakemake(tmp_path, "--dry-run", config=IRIS, snakefile=ROOT / "workflow/Snakefile")
         assert run.code == 0, run.output
-        assert run.jobs["embedding"] == 2
+        assert run.jobs["layout"] == 2
         assert run.jobs["atlas"] == 1
 
     def test_usage(self):

@@ -32,7 +32,7 @@ def cluster():
 def fingerprints(folder, dataset) -> dict[str, str]:
     """Return what every stage's and every cell's values are, by file."""
     results = folder / "results" / dataset
-    stages = ("data", "knn", "graph", "initial_layout", "embeddings")
+    stages = ("data", "knn", "graph", "initial_layout", "layouts", "embeddings")
     paths = [path for stage in stages for path in (results / stage).rglob("*.parquet")]
     return {str(path.relative_to(results)): store.read_record(path)["fingerprint"] for path in paths}
 

@@ -96,7 +96,9 @@ def test_every_rule_is_described_in_the_list():
         [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--list"], capture_output=True, text=True
     )
     listed = dict(re.fullmatch(r"(\w+)(?: \((.+)\))?", line).groups() for line in done.stdout.splitlines())
-    assert {"all", "fetch", "knn", "embedding", "verify", "claims", "timing", "fingerprints"} <= set(listed)
+    assert {"all", "fetch", "rows", "knn", "layout", "embedding", "verify", "claims", "timing", "fingerprints"} <= set(
+        listed
+    )
     assert [name for name, described in listed.items() if not described] == []
 
 

@@ -25,6 +25,7 @@ STAGES = {
     "knn": "knn/**/knn.parquet",
     "graph": "graph/**/n_neighbors=20/edges.parquet",
     "initial_layout": "initial_layout/**/n_neighbors=20/**/initial_layout.parquet",
+    "layouts": "layouts/**/n_neighbors=20/**/layout.parquet",
     "embeddings": "embeddings/**/n_neighbors=20/**/embedding.parquet",
 }
 
@@ -40,7 +41,7 @@ def swept(tmp_path_factory):
 
 def stage_paths(folder: Path) -> list[Path]:
     """Return every stored stage of a sweep in `folder`."""
-    stages = ("data", "knn", "graph", "initial_layout", "embeddings")
+    stages = ("data", "knn", "graph", "initial_layout", "layouts", "embeddings")
     return sorted(path for stage in stages for path in (folder / "results/iris" / stage).rglob("*.parquet"))
 
 
@@ -71,7 +72,7 @@ class TestWholeRun:
         assert list(table.columns)[:6] == ["against", "stage", "key", "expected", "observed", "equal"]
         assert table["equal"].all()
         assert set(table["stage"]) == set(STAGES)
-        assert len(table) == 2 * (2 + 3 * 2 + 2)
+        assert len(table) == 2 * (2 + 3 * 2 + 2 + 2)
         assert not (swept / "results/iris/verify").exists()
         # In another order than the sweep, which makes the widest graph first and all graphs before a layout.
         benchmarks = swept / "results/iris/benchmarks"
@@ -79,8 +80,8 @@ class TestWholeRun:
         def ended(pattern: str) -> int:
             return next(benchmarks.glob(pattern)).stat().st_mtime_ns
 
-        assert ended("verify/embeddings/**/n_neighbors=5/**/seed=10.tsv") < ended("verify/graph/**/n_neighbors=20.tsv")
-        assert ended("graph/**/n_neighbors=20.tsv") < ended("embeddings/**/n_neighbors=5/**/seed=10.tsv")
+        assert ended("verify/layouts/**/n_neighbors=5/**/seed=10.tsv") < ended("verify/graph/**/n_neighbors=20.tsv")
+        assert ended("graph/**/n_neighbors=20.tsv") < ended("layouts/**/n_neighbors=5/**/seed=10.tsv")
 
     def test_a_damaged_cell_is_named_and_left_as_it_is(self, swept, tmp_path):
         shutil.copytree(swept, tmp_path / "copy")
@@ -98,7 +99,7 @@ class TestWholeRun:
 
     def test_a_sample_is_a_sample(self, swept):
         run = snakemake(swept, "verify", "--dry-run", config=CONFIG | {"verify": {"cells": 1}})
-        assert run.jobs["embedding_again"] == 1
+        assert run.jobs["layout_again"] == 1
         assert run.jobs["graph_again"] == 1
 
 
@@ -129,8 +130,8 @@ class TestComparison:
             ("graph", "weight"),
             ("graph", "tail"),
             ("initial_layout", "init_2"),
+            ("layouts", "umap_2"),
             ("embeddings", "umap_2"),
-            ("embeddings", "id"),
         ],
     )
     def test_one_flipped_bit(self, copies, tmp_path, stage, column):
@@ -143,7 +144,7 @@ class TestComparison:
         assert table.loc[~table["equal"], "stage"].tolist() == [stage]
 
     def test_the_first_of_several_stages_is_named(self, copies, tmp_path):
-        for stage, column in (("embeddings", "umap_1"), ("graph", "weight"), ("knn", "distance_3")):
+        for stage, column in (("layouts", "umap_1"), ("graph", "weight"), ("knn", "distance_3")):
             flip_a_bit(next((tmp_path / "stored/results/iris").glob(STAGES[stage])), column)
         assert "is knn (" in self.refusal(copies, tmp_path)
 
@@ -192,7 +193,7 @@ def test_fingerprints_are_sorted_lines(swept):
     text = (swept / "fingerprints.json").read_text()
     keys = [line.split('"')[1] for line in text.splitlines() if "/" in line]
     assert keys == sorted(keys)
-    assert len(keys) == 2 + 3 * 2 + 2
+    assert len(keys) == 2 + 3 * 2 + 2 + 2
 
 
 def test_the_bits_of_this_project(tmp_path):

@@ -29,7 +29,16 @@ CELL = "results/iris/embeddings/metric=euclidean/knn_k=20/knn_seed=10/knn_jobs=1
 # What is made anew whenever there is another cell.
 COMPARED = dict.fromkeys(
     [
-        *("sweep", "metrics", "neighboring_cells", "shortlist", "plot_grid", "plot_metrics", "plot_changes"),
+        *(
+            "sweep",
+            "annotation_metrics",
+            "metrics",
+            "neighboring_cells",
+            "shortlist",
+            "plot_grid",
+            "plot_metrics",
+            "plot_changes",
+        ),
         *("atlas", "all"),
     ],
     1,
@@ -116,9 +125,11 @@ class TestFinishedSweep:
         stages = [result["stage"] for result in manifest["results"]]
         assert {stage: stages.count(stage) for stage in stages} == {
             "data": 1,
+            "rows": 1,
             "knn": 1,
             "graph": 2 * 2,  # edges and vertices
             "initial_layout": 2,
+            "layout": 4,
             "embedding": 4,
         }
         for result in manifest["results"]:
@@ -144,11 +155,11 @@ class TestFinishedSweep:
             ({}, {}),
             (
                 {"grid": {"n_neighbors": [5], "min_dist": [0.0, 0.5, 0.25]}},
-                {"embedding": 1, "cell_metrics": 1, "manifest": 1, **COMPARED},
+                {"layout": 1, "cell_metrics": 1, "manifest": 1, **COMPARED},
             ),
             (
                 {"grid": {"n_neighbors": [5, 20, 12]}},
-                {"graph": 1, "initial_layout": 1, "embedding": 2, "cell_metrics": 1, "manifest": 1, **COMPARED},
+                {"graph": 1, "initial_layout": 1, "layout": 2, "cell_metrics": 1, "manifest": 1, **COMPARED},
             ),
             ({"plot": {"dpi": 100}}, {"plot_grid": 1, "plot_metrics": 1, "plot_changes": 1, "all": 1}),
             ({"atlas": {"max_points": 100}}, {"atlas": 1, "all": 1}),
@@ -161,7 +172,7 @@ class TestFinishedSweep:
                 {"grid": {"seed": [10, 11]}},
                 {
                     "initial_layout": 2,
-                    "embedding_0p0_0p5": 2,
+                    "layout_0p0_0p5": 2,
                     "cell_metrics": 2,
                     "manifest": 1,
                     **COMPARED,
@@ -171,11 +182,11 @@ class TestFinishedSweep:
             ),
             (
                 {"umap": {"repulsion_strength": 2.0}},
-                {"embedding_0p0_0p5": 2, "cell_metrics": 2, "manifest": 1, **COMPARED},
+                {"layout_0p0_0p5": 2, "cell_metrics": 2, "manifest": 1, **COMPARED},
             ),
             (
                 {"cpu": "x86-64-v2"},
-                {"knn": 1, "high_dimensional": 1, "graph": 2, "initial_layout": 2, "embedding_0p0_0p5": 2}
+                {"knn": 1, "high_dimensional": 1, "graph": 2, "initial_layout": 2, "layout_0p0_0p5": 2}
                 | {"cell_metrics": 2, "manifest": 1, **COMPARED},
             ),
         ],
@@ -325,7 +336,7 @@ def test_a_killed_run_leaves_nothing_half_written(tmp_path):
         start_new_session=True,
     )
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("results/iris/logs/embeddings/**/*.log")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("results/iris/logs/layouts/**/*.log")) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()

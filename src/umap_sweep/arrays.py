@@ -16,11 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from umap_sweep import store
 from umap_sweep.cells import grid
+from umap_sweep.cells.keys import KEY_COLUMNS
 from umap_sweep.errors import InputError
-from umap_sweep.quality import cell_metrics, high_dimensional
+from umap_sweep.quality import annotation_metrics, cell_metrics, high_dimensional
 from umap_sweep.settings.configuration import complete
-from umap_sweep.sources.data_table import matrix_table, numbered
-from umap_sweep.stages import embedding, graph, initial_layout, knn
+from umap_sweep.sources.data_table import label_column, matrix_features, numbered
+from umap_sweep.stages import graph, initial_layout, knn, layouts
 
 
 def nearest_neighbors(
@@ -129,14 +130,14 @@ def compute_cell(
         folder = Path(name)
         data = _store_data(folder, features)
         stored_knn, edges, vertices, start, out = (
-            folder / f"{stage}.parquet" for stage in ("knn", "edges", "vertices", "start", "embedding")
+            folder / f"{stage}.parquet" for stage in ("knn", "edges", "vertices", "start", "layout")
         )
-        width = _store_knn(stored_knn, neighbors, metric, store.read_rows(data).num_rows)
+        width = _store_knn(stored_knn, neighbors, metric, len(features))
         if width < n_neighbors:
             raise InputError(f"The k-NN has {width} columns, fewer than n_neighbors {n_neighbors}; give a wider one.")
         graph.compute(stored_knn, edges, vertices, n_neighbors, settings["umap"], settings["blas_threads"])
         initial_layout.compute(data, stored_knn, edges, vertices, start, seed, metric, settings["umap"])
-        embedding.compute(data, edges, vertices, start, [out], [min_dist], {}, settings["umap"])
+        layouts.compute(edges, vertices, start, [out], [min_dist], {}, settings["umap"])
         return store.matrix(store.read(out), "umap_")
 
 
@@ -191,16 +192,18 @@ def measure(
         raise InputError(f"The k-NN has {np.asarray(neighbors[0]).shape[-1]} columns; give one with {width} or more.")
     with TemporaryDirectory() as name:
         folder = Path(name)
-        data = _store_data(folder, features, labels)
-        stored_knn, placed = folder / "knn.parquet", folder / "embedding.parquet"
-        key = {"knn_k": _store_knn(stored_knn, neighbors, metric, len(coordinates)), "min_dist": 0.0}
-        rows = store.read_rows(data)
-        axes = {f"umap_{axis + 1}": coordinates[:, axis] for axis in range(coordinates.shape[1])}
-        table = pa.table(dict(zip(rows.column_names, rows.columns, strict=True)) | axes)
-        store.write(placed, table, store.make_record("embedding", key, store.fingerprint(table)))
-        sample, ranks, pairs, triplets, points_out, neighbors_out, metrics_out = (
+        data, rows = _store_data(folder, features), _store_rows(folder, len(coordinates), labels)
+        stored_knn, placed = folder / "knn.parquet", folder / "layout.parquet"
+        key: dict[str, Any] = dict.fromkeys(KEY_COLUMNS, 0)
+        key |= {"knn_k": _store_knn(stored_knn, neighbors, metric, len(coordinates)), "min_dist": 0.0}
+        table = pa.table({f"umap_{axis + 1}": coordinates[:, axis] for axis in range(coordinates.shape[1])})
+        store.write(placed, table, store.make_record("layout", key, store.fingerprint(table)))
+        sample, ranks, pairs, triplets, points_out, neighbors_out, metrics_out, labels_out, annotations_out = (
             folder / f"{part}.parquet"
-            for part in ("sample", "ranks", "pairs", "triplets", "points_out", "neighbors_out", "metrics_out")
+            for part in (
+                *("sample", "ranks", "pairs", "triplets"),
+                *("points_out", "neighbors_out", "metrics_out", "labels_out", "annotations_out"),
+            )
         )
         high_dimensional.compute(data, sample, ranks, pairs, triplets, metric, {}, settings["metrics"])
         # As in a job: the last bits of long sums depend on the threads of BLAS.
@@ -215,14 +218,25 @@ def measure(
                 points_out,
                 neighbors_out,
                 metrics_out,
-                label_kind="auto",
                 keys=[key],
             )
-        measured = store.read(metrics_out).to_pylist()[0]
-    return {name: measured[name] for name in cell_metrics.NUMBERS}
+            annotation_metrics.compute(
+                [placed],
+                [neighbors_out],
+                rows,
+                [stored_knn],
+                sample,
+                labels_out,
+                annotations_out,
+                folder / "annotations.csv",
+                keys=[key],
+                label_kind="auto",
+            )
+        measured = store.read(metrics_out).to_pylist()[0] | store.read(labels_out).to_pylist()[0]
+    return {name: measured[name] for name in (*cell_metrics.NUMBERS, *annotation_metrics.LABEL_NUMBERS)}
 
 
-def _store_data(folder: Path, features: np.ndarray, labels: Sequence[Any] | np.ndarray | None = None) -> Path:
+def _store_data(folder: Path, features: np.ndarray) -> Path:
     try:
         matrix = np.asarray(features)
     except ValueError as error:
@@ -232,13 +246,23 @@ def _store_data(folder: Path, features: np.ndarray, labels: Sequence[Any] | np.n
             f"The features have the shape {matrix.shape} and the type {matrix.dtype}; "
             f"give an array of rows and columns of numbers."
         )
-    of_rows = None if labels is None else np.asarray(labels)
-    if of_rows is not None and of_rows.shape != (len(matrix),):
-        count = len(of_rows) if of_rows.ndim == 1 else f"labels of the shape {of_rows.shape}, and not"
-        raise InputError(f"There are {count} labels for {len(matrix)} rows; give one for each.")
-    table = matrix_table(matrix, "features", numbered(matrix.shape[1]), labels=of_rows)
+    table = matrix_features(matrix, "features", numbered(matrix.shape[1])).table()
     path = folder / "data.parquet"
     store.write(path, table, store.make_record("data", {}, store.fingerprint(table)))
+    return path
+
+
+def _store_rows(folder: Path, rows: int, labels: Sequence[Any] | np.ndarray | None) -> Path:
+    columns: dict[str, Any] = {"id": np.arange(rows)}
+    if labels is not None:
+        of_rows = np.asarray(labels)
+        if of_rows.shape != (rows,):
+            count = len(of_rows) if of_rows.ndim == 1 else f"labels of the shape {of_rows.shape}, and not"
+            raise InputError(f"There are {count} labels for {rows} rows; give one for each.")
+        columns["label"] = label_column(pa.chunked_array([pa.array(of_rows)]), "labels")
+    table = pa.table(columns)
+    path = folder / "rows.parquet"
+    store.write(path, table, store.make_record("rows", {}, store.fingerprint(table)))
     return path
 
 

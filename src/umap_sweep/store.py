@@ -107,7 +107,7 @@ def _type_name(kind: pa.DataType) -> str:
 def _value_bytes(chunk: pa.Array) -> Iterator[memoryview | bytes]:
     kind = chunk.type
     if chunk.null_count:
-        chunk = chunk.fill_null("" if _is_text(kind) else 0)
+        chunk = chunk.fill_null("" if _is_text(kind) else False if pa.types.is_boolean(kind) else 0)
     if pa.types.is_fixed_size_list(kind):
         yield _buffer(numbers(chunk.flatten()))
     elif pa.types.is_fixed_size_binary(kind):
@@ -156,7 +156,7 @@ def make_record(
     Parameters
     ----------
     stage : str
-        Such as `data`, `knn`, `graph`, `initial_layout` or `embedding`.
+        Such as `data`, `rows`, `knn`, `graph`, `initial_layout`, `layout` or `embedding`.
     key : mapping
         Everything that, with the inputs and the code, determines the values.
     values : str
@@ -189,12 +189,15 @@ def fingerprint_of(path: str | Path) -> str:
 
 
 def fingerprint_by_record(record: Mapping[str, Any], table: pa.Table) -> str:
-    """Return the fingerprint of a table as its stage's record has it: of an embedding, that of the coordinates alone.
+    """Return the fingerprint of a table as its stage's record has it.
 
-    The states of random generators in the record are part of it.
+    Of an embedding it is that of the coordinates alone, and of a data set that of its features. The states of random
+    generators in the record are part of it.
     """
     if record["stage"] == "embedding":
         table = table.select([name for name in table.column_names if name.startswith("umap_")])
+    if record["stage"] == "data":
+        table = table.select(["features"])
     return fingerprint(table, **{name: record[name] for name in GENERATOR_STATES if name in record})
 
 
@@ -297,7 +300,7 @@ def column_names(path: str | Path, prefix: str = "") -> list[str]:
 
 
 def read_rows(path: str | Path) -> pa.Table:
-    """Return what names the rows of a stored data set: `id` and, where it has one, `label`."""
+    """Return what names the rows of a data set, from the table of its rows: `id` and, where it has one, `label`."""
     names = column_names(path)
     return read(path, [name for name in ("id", "label") if name in names])
 

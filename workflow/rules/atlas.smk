@@ -6,8 +6,9 @@ rule atlas:
     input:
         unpack(comparisons_in_atlas),
         data=DATA_FILE,
+        rows=ROWS_FILE,
         knn=widest_knn,
-        embeddings=embeddings,
+        layouts=layouts,
     output:
         "results/{dataset}/atlas.html",
     log:

@@ -5,6 +5,7 @@ rule claim_runs:
     """Run the arms of umap-learn's statements on reproducibility, in one of two processes."""
     input:
         data=DATA_FILE,
+        rows=ROWS_FILE,
     output:
         "results/{dataset}/claims/{process}.parquet",
     log:
@@ -77,7 +78,7 @@ rule plot_claims:
     params:
         code=code_of("plot_claims"),
         dataset="{dataset}",
-        plot=SETTINGS["plot"],
+        plot=plot_settings,
     script:
         "../../scripts/plot_claims.py"
 

@@ -27,7 +27,8 @@ def code_of(script):
 
 def todays_code(wildcards):
     """The digest of each stage's code, to tell its files from those that other code has made."""
-    scripts = {"data": "fetch", **{stage: stage for stage in ("knn", "graph", "initial_layout", "embedding")}}
+    stages = ("rows", "knn", "graph", "initial_layout", "layout", "embedding")
+    scripts = {"data": "fetch", **{stage: stage for stage in stages}}
     return {stage: digest_of(script)["digest"] for stage, script in scripts.items()}
 
 

@@ -1,16 +1,45 @@
-# Takes the embeddings; makes what holds them together: `sweep.parquet`, `sweep.h5ad`, `manifest.json`, `grid.png`.
+# Takes layouts and rows; makes what users read: `embedding.parquet`, `sweep.parquet`, `sweep.h5ad`, `grid.png`.
+
+# The job that joins the cells writes each of them too. Who asks for one, or another workflow, which may take one, gets
+# it without the others.
+WRITTEN_WITH_SWEEP = [] if IMPORTED or asks_for("embedding") else of_cells(EMBEDDING_FILE, CELLS.table)
+
+
+rule embedding:
+    """Write one cell with the ids and labels of its rows. A sweep writes all of its own in one job."""
+    input:
+        layout=LAYOUT_FILE,
+        rows=ROWS_FILE,
+    output:
+        EMBEDDING_FILE,
+    log:
+        f"results/{{dataset}}/logs/embeddings/{CELL_FOLDERS}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/embeddings/{CELL_FOLDERS}.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("sweep"),
+        runtime=minutes_of("sweep"),
+    params:
+        code=code_of("embedding"),
+        key=key_of,
+    script:
+        "../../scripts/embedding.py"
 
 
 rule sweep:
-    """Join all cells into one tidy table."""
+    """Write every cell with the ids and labels of its rows, and all of them in one tidy table."""
     input:
-        embeddings=embeddings,
+        layouts=layouts,
+        rows=ROWS_FILE.format(dataset=DATASET),
     output:
-        "results/{dataset}/sweep.parquet",
+        sweep=f"results/{DATASET}/sweep.parquet",
+        embeddings=WRITTEN_WITH_SWEEP,
     log:
-        "results/{dataset}/logs/sweep.log",
+        f"results/{DATASET}/logs/sweep.log",
     benchmark:
-        "results/{dataset}/benchmarks/sweep.tsv"
+        f"results/{DATASET}/benchmarks/sweep.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
@@ -24,11 +53,17 @@ rule sweep:
         "../../scripts/sweep.py"
 
 
+if WRITTEN_WITH_SWEEP:
+
+    ruleorder: sweep > embedding
+
+
 rule anndata:
     """Write all cells into one AnnData file. In no other target, because it holds the data once more."""
     input:
         data=DATA_FILE.format(dataset=DATASET),
-        embeddings=embeddings,
+        rows=ROWS_FILE.format(dataset=DATASET),
+        layouts=layouts,
         own=anndata_file,
     output:
         f"results/{DATASET}/sweep.h5ad",
@@ -53,7 +88,7 @@ rule anndata:
 rule manifest:
     """Write down what was run on what."""
     input:
-        all_stages,
+        stages_and_rows,
     output:
         "results/{dataset}/manifest.json",
     log:
@@ -76,6 +111,7 @@ rule plot_grid:
     """Draw the n_neighbors × min_dist figure."""
     input:
         sweep="results/{dataset}/sweep.parquet",
+        rows=rows_of_figure,
     output:
         png=report(
             "results/{dataset}/plots/{figure}.png",
@@ -95,11 +131,12 @@ rule plot_grid:
         runtime=minutes_of("plot_grid"),
     params:
         code=code_of("plot_grid"),
-        plot=SETTINGS["plot"],
+        plot=plot_settings,
         dataset="{dataset}",
         metric=SETTINGS["knn"]["metric"],
         knn_seed=figure_knn_seed,
         seed=figure_seed,
+        annotation=figure_annotation,
         method=SETTINGS["knn"]["method"],
     script:
         "../../scripts/plot_grid.py"

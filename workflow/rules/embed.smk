@@ -1,4 +1,4 @@
-# Takes data and k-NN; makes graphs, initial layouts and, cell by cell, `embedding.parquet`.
+# Takes data and k-NN; makes graphs, initial layouts and, cell by cell, `layout.parquet`.
 
 
 rule graph:
@@ -53,30 +53,29 @@ rule initial_layout:
         "../../scripts/initial_layout.py"
 
 
-rule embedding:
+rule layout:
     """Lay out one cell."""
     input:
-        data=DATA_FILE,
         edges=EDGES_FILE,
         vertices=VERTICES_FILE,
         initial_layout=start_of_cell,
     output:
-        embeddings=[EMBEDDING_FILE],
+        layouts=[LAYOUT_FILE],
         costs=[COST_FILE],
     log:
-        f"results/{{dataset}}/logs/embeddings/{CELL_FOLDERS}.log",
+        f"results/{{dataset}}/logs/layouts/{CELL_FOLDERS}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/embeddings/{CELL_FOLDERS}.tsv"
+        f"results/{{dataset}}/benchmarks/layouts/{CELL_FOLDERS}.tsv"
     priority: longest_first
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
-        mem_mb=memory_of("embedding"),
-        runtime=minutes_of("embedding"),
+        mem_mb=memory_of("layout"),
+        runtime=minutes_of("layout"),
     params:
-        code=code_of("embedding"),
+        code=code_of("layout"),
         key=row_key,
         min_dist=min_dists,
         umap=only("n_components", "spread", "repulsion_strength", "learning_rate", "negative_sample_rate"),
     script:
-        "../../scripts/embedding.py"
+        "../../scripts/layout.py"

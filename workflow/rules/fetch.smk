@@ -1,11 +1,11 @@
-# Takes a source of data; makes `data.parquet`: ids, labels and features as float32.
+# Takes a source of data; makes `data.parquet`, the features as float32, and `rows.parquet`, what describes their rows.
 #
 # Snakemake lets no rule with a benchmark take its result from the cache between workflows, so each of the two that may
 # is there with and without one.
 rule cached_fetch:
-    """Read a data set as its source has it, and store it; from the cache between workflows where it is there."""
+    """Read the features of a data set, and store them; from the cache between workflows where they are there."""
     input:
-        source_file,
+        source_of_features,
     output:
         DATA_FILE,
     log:
@@ -19,14 +19,15 @@ rule cached_fetch:
     params:
         code=code_of("fetch"),
         dataset="{dataset}",
-        source=source,
+        origin=origin,
+        source=source_as_it_is,
         provenance=provenance,
     script:
         "../../scripts/fetch.py"
 
 
 use rule cached_fetch as fetch with:
-    """Read a data set as its source has it, and store it."""
+    """Read the features of a data set, and store them."""
     benchmark:
         "results/{dataset}/benchmarks/fetch.tsv"
 
@@ -38,3 +39,28 @@ if CACHED:
 else:
 
     ruleorder: fetch > cached_fetch
+
+
+rule rows:
+    """Read ids, label and annotations of the rows, and store them. Nothing that UMAP sees is among them."""
+    input:
+        data=DATA_FILE,
+        source=source_file,
+        annotations=annotation_files,
+    output:
+        ROWS_FILE,
+    log:
+        "results/{dataset}/logs/rows.log",
+    benchmark:
+        "results/{dataset}/benchmarks/rows.tsv"
+    priority: before_all_else
+    conda:
+        "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=fetch_mem_mb,
+        runtime=doubling(60),
+    params:
+        code=code_of("rows"),
+        source=source,
+    script:
+        "../../scripts/rows.py"

@@ -6,6 +6,7 @@ rule cached_knn:
     input:
         data=DATA_FILE,
         imported=imported_knn,
+        rows=rows_of_imported_knn,
     output:
         KNN_FILE,
     log:

@@ -24,6 +24,13 @@ def rules_of_this_process():
     return list(dict.fromkeys(rules))
 
 
+def asks_for(rule):
+    """Whether the command line names a rule of single cells, for instance to run it again, or has the path of a cell."""
+    named = re.compile(rf"(.*=|-R)?{re.escape(workflow.modifier.modify_rulename(rule))}")
+    cells = ("layout.parquet", "embedding.parquet")
+    return any(named.fullmatch(argument) or Path(argument).name in cells for argument in sys.argv)
+
+
 def is_stored(path):
     """Whether a result is there, under the prefix that an importing workflow gives."""
     return Path(workflow.modifier.modify_path(path, "output")).exists()
@@ -33,7 +40,7 @@ def stored(cells, below):
     """Of each cell, whether its results are there. In a remote storage none counts as such."""
     if workflow.storage_settings.default_storage_provider is not None:
         return [False] * len(cells)
-    files = zip(*(one_a_cell(placed(pattern, below), cells) for pattern in (EMBEDDING_FILE, COST_FILE)))
+    files = zip(*(one_a_cell(placed(pattern, below), cells) for pattern in (LAYOUT_FILE, COST_FILE)))
     return [all(map(is_stored, paths)) for paths in files]
 
 
@@ -47,9 +54,7 @@ def laid_out_together(single, cells, below):
     if not workflow.is_main_process and "--target-jobs" in sys.argv:
         named = (layout_jobs.named_columns(name, single, renamed) for name in rules_of_this_process())
         return list(filter(None, named))
-    # Where the command line names the rule, for instance to run it again, or the path of a cell, it means single cells.
-    named = re.compile(rf"(.*=|-R)?{re.escape(renamed(single))}")
-    if any(named.fullmatch(argument) or Path(argument).name == "embedding.parquet" for argument in sys.argv):
+    if asks_for(single):
         return []
     # In other than two dimensions cells are laid out one after the other.
     lanes = LANES if SETTINGS["umap"]["n_components"] == 2 else 1
@@ -83,7 +88,7 @@ def min_dists(wildcards, output):
 
     Made from the output, as Snakemake sees it, which cells share a job is no reason to run it again.
     """
-    return [float(part[1]) for path in output.embeddings for part in re.finditer("/min_dist=([^/]+)/", path)]
+    return [float(part[1]) for path in output.layouts for part in re.finditer("/min_dist=([^/]+)/", path)]
 
 
 def of_their_rows(columns):
@@ -107,8 +112,8 @@ def start_of_cells(columns, below):
 TOGETHER = [
     (single, columns, below, priority)
     for single, cells, below, priority in (
-        ("embedding", CELLS.table, "", longest_first),
-        ("embedding_again", CELLS.sample(SETTINGS["verify"]["cells"]), "verify/", last_cells_first),
+        ("layout", CELLS.table, "", longest_first),
+        ("layout_again", CELLS.sample(SETTINGS["verify"]["cells"]), "verify/", last_cells_first),
     )
     for columns in laid_out_together(single, cells, below)
 ]

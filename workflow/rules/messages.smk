@@ -3,6 +3,7 @@ import csv
 import sys
 from pathlib import Path
 
+from umap_sweep import store
 from umap_sweep.planning.resources import Size, minutes_of_long_start
 
 SAID = set()
@@ -22,8 +23,25 @@ def say_once_that_the_start_is_long(rows):
     )
 
 
+def say_what_was_taken(folder):
+    """Which columns are features, where the user has not named each, and what was done about missing values."""
+    record = store.read_record(folder / "data" / "data.parquet")
+    names, missing = record["feature_names"], record["missing"]
+    one = SETTINGS["datasets"][DATASET]
+    if one.get("features") == "numeric" or "exclude" in one:
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        print(f"Features: {', '.join(names[:8])}{more}.")
+    if missing:
+        counts = ", ".join(f"{count} in {name}" for name, count in list(missing.items())[:8])
+        left_out = record["source_rows"] - record["rows"]
+        became = f"{left_out} rows are left out" if left_out else "medians stand for them"
+        print(f"Values were missing, and {became}: {counts}.")
+
+
 def say_where_to_look():
     folder = Path("results") / DATASET
+    if (folder / "data" / "data.parquet").exists() and set(workflow.dag_settings.targets) <= {"all"}:
+        say_what_was_taken(folder)
     # After other targets it would hide what they have to say.
     if set(workflow.dag_settings.targets) <= {"all"} and (folder / "shortlist.csv").exists():
         print("Cells that no other beats:")

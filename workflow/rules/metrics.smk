@@ -32,7 +32,7 @@ rule high_dimensional:
 rule cell_metrics:
     """Measure all cells of one row of the grid."""
     input:
-        embeddings=embeddings_of,
+        layouts=layouts_of,
         knn=KNN_FILE,
         sample=f"{HIGH_DIMENSIONAL_FOLDER}/sample.parquet",
         ranks=f"{HIGH_DIMENSIONAL_FOLDER}/ranks.parquet",
@@ -55,15 +55,50 @@ rule cell_metrics:
     params:
         code=code_of("cell_metrics"),
         cell_keys=keys_of,
-        label_kind=SETTINGS["plot"]["label_kind"],
     script:
         "../../scripts/cell_metrics.py"
+
+
+rule annotation_metrics:
+    """Measure the labels and annotations in all cells."""
+    input:
+        layouts=layouts,
+        neighbors=neighbors,
+        rows=ROWS_FILE.format(dataset=DATASET),
+        knn=knn_of_cells,
+        sample=sample_of_cells,
+    output:
+        labels=f"results/{DATASET}/label_metrics/metrics.parquet",
+        parquet=f"results/{DATASET}/annotations.parquet",
+        csv=report(
+            f"results/{DATASET}/annotations.csv",
+            caption="../report/annotations_table.rst",
+            category="Which cell",
+            labels={"table": "annotations", "dataset": DATASET},
+        ),
+    log:
+        f"results/{DATASET}/logs/annotation_metrics.log",
+    benchmark:
+        f"results/{DATASET}/benchmarks/annotation_metrics.tsv"
+    priority: first_after_layouts
+    conda:
+        "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("cell_metrics"),
+        runtime=minutes_of("cell_metrics"),
+    params:
+        code=code_of("annotation_metrics"),
+        cell_keys=embedding_keys,
+        label_kind=SETTINGS["plot"]["label_kind"],
+    script:
+        "../../scripts/annotation_metrics.py"
 
 
 rule metrics:
     """Join the metrics of all cells, and what their layouts cost."""
     input:
         metrics=cell_metrics,
+        label_metrics=f"results/{DATASET}/label_metrics/metrics.parquet",
         costs=costs,
     output:
         parquet="results/{dataset}/metrics.parquet",
@@ -92,7 +127,7 @@ rule metrics:
 rule neighboring_cells:
     """Compare every cell with the next one along n_neighbors and along min_dist."""
     input:
-        embeddings=embeddings,
+        layouts=layouts,
         neighbors=neighbors,
     output:
         parquet="results/{dataset}/neighboring_cells.parquet",
@@ -121,7 +156,7 @@ rule neighboring_cells:
 rule seed_pairs:
     """Compare the seeds of one n_neighbors and min_dist, two by two."""
     input:
-        embeddings=embeddings_of,
+        layouts=layouts_of,
         neighbors=neighbors_of_seeds,
     output:
         points=STABILITY_FILE,
@@ -220,7 +255,7 @@ rule plot_metrics:
         runtime=minutes_of("plot_metrics"),
     params:
         code=code_of("plot_metrics"),
-        plot=SETTINGS["plot"],
+        plot=plot_settings,
         dataset="{dataset}",
     script:
         "../../scripts/plot_metrics.py"
@@ -249,7 +284,7 @@ rule plot_changes:
         runtime=minutes_of("plot_changes"),
     params:
         code=code_of("plot_changes"),
-        plot=SETTINGS["plot"],
+        plot=plot_settings,
         dataset="{dataset}",
     script:
         "../../scripts/plot_changes.py"
@@ -278,7 +313,7 @@ rule plot_stability:
         runtime=minutes_of("plot_stability"),
     params:
         code=code_of("plot_stability"),
-        plot=SETTINGS["plot"],
+        plot=plot_settings,
         dataset="{dataset}",
     script:
         "../../scripts/plot_stability.py"
@@ -308,7 +343,7 @@ rule plot_instability:
         runtime=minutes_of("plot_instability"),
     params:
         code=code_of("plot_instability"),
-        plot=SETTINGS["plot"],
+        plot=plot_settings,
         dataset="{dataset}",
         cells=CELLS.seeded(),
         knn_seed=CELLS.seeds_drawn()[0],

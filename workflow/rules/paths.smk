@@ -3,6 +3,7 @@
 # The method is not part of the cells' folders, which users read as partitions.
 KNN = "knn_k={knn_k}/knn_seed={knn_seed}/knn_jobs={knn_jobs}"
 DATA_FILE = "results/{dataset}/data/data.parquet"
+ROWS_FILE = "results/{dataset}/rows.parquet"
 KNN_FILE = f"results/{{dataset}}/knn/metric={{metric}}/method={SETTINGS['knn']['method']}/{KNN}/knn.parquet"
 GRAPH = f"metric={{metric}}/{KNN}/n_neighbors={{n_neighbors}}"
 EDGES_FILE = f"results/{{dataset}}/graph/{GRAPH}/edges.parquet"
@@ -10,9 +11,10 @@ VERTICES_FILE = f"results/{{dataset}}/graph/{GRAPH}/vertices.parquet"
 # What all min_dist of one graph and seed share, a row of the grid.
 GRID_ROW = f"{GRAPH}/seed={{seed}}"
 INITIAL_LAYOUT_FILE = f"results/{{dataset}}/initial_layout/{GRID_ROW}/initial_layout.parquet"
+LAYOUT_FILE = f"results/{{dataset}}/layouts/{CELL_FOLDERS}/layout.parquet"
 EMBEDDING_FILE = f"results/{{dataset}}/embeddings/{CELL_FOLDERS}/embedding.parquet"
 COST_FILE = f"results/{{dataset}}/costs/{CELL_FOLDERS}/cost.json"
-STAGE_FILES = [DATA_FILE, KNN_FILE, EDGES_FILE, VERTICES_FILE, INITIAL_LAYOUT_FILE, EMBEDDING_FILE]
+STAGE_FILES = [DATA_FILE, KNN_FILE, EDGES_FILE, VERTICES_FILE, INITIAL_LAYOUT_FILE, LAYOUT_FILE]
 
 HIGH_DIMENSIONAL_FOLDER = "results/{dataset}/high_dimensional/metric={metric}"
 # By rows of the grid, because a cell's metrics take about as long as the start of a job.

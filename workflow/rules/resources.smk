@@ -57,6 +57,11 @@ def longest_first_of_graphs(wildcards):
     return longest_first(wildcards) + CELLS.widest["n_neighbors"]
 
 
+def before_all_else(wildcards):
+    """Ids that are wrong are said before anything long is computed."""
+    return 2 * CELLS.widest["n_neighbors"] + 1
+
+
 def first_after_layouts(wildcards):
     """Tables, figures and atlas wait for the metrics of all cells, so these come before any of them."""
     return 1

@@ -11,7 +11,7 @@ from umap_sweep.errors import InputError
 from umap_sweep.settings import configuration
 
 try:
-    SETTINGS = configuration.complete(config, GIVEN)
+    SETTINGS = configuration.complete(config, GIVEN, workflow.config_settings.config)
     # An importing workflow may have a rule that makes the file.
     if not IMPORTED:
         configuration.check_source_exists(SETTINGS)

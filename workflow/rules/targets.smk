@@ -1,17 +1,39 @@
 # Takes the cells; makes the list of what a run is for: tables, figures and the atlas, as far as the grid has them.
+from urllib.parse import quote
+
 from umap_sweep.cells.groups import as_records
 from umap_sweep.settings.configuration import copied
 
 FIGURES = CELLS.figures()
+# One more for each annotation that is asked for, in names that a path can have.
+ANNOTATIONS = {f"grid_by={quote(name, safe='')}": name for name in SETTINGS["plot"]["annotations"]}
 OWN_SNAKEFILE = workflow.current_basedir.join("../Snakefile").get_path_or_uri(secret_free=True)
 
 
+def seeds_of_figure(wildcards):
+    return FIGURES["grid" if wildcards.figure in ANNOTATIONS else wildcards.figure]
+
+
 def figure_knn_seed(wildcards):
-    return FIGURES[wildcards.figure][0]
+    return seeds_of_figure(wildcards)[0]
 
 
 def figure_seed(wildcards):
-    return FIGURES[wildcards.figure][1]
+    return seeds_of_figure(wildcards)[1]
+
+
+def figure_annotation(wildcards):
+    return ANNOTATIONS.get(wildcards.figure)
+
+
+def rows_of_figure(wildcards):
+    """What colours a figure, where that is not the label."""
+    return ROWS_FILE.format(dataset=DATASET) if wildcards.figure in ANNOTATIONS else []
+
+
+def plot_settings(wildcards):
+    """How figures look, without which of them there are."""
+    return {name: value for name, value in SETTINGS["plot"].items() if name != "annotations"}
 
 
 def comparisons():
@@ -57,8 +79,9 @@ def targets(wildcards):
         f"{folder}/sweep.parquet",
         f"{folder}/manifest.json",
         *comparisons().values(),
+        f"{folder}/annotations.parquet",
         f"{folder}/shortlist.parquet",
-        *(f"{folder}/plots/{name}.png" for name in (*FIGURES, *comparing_figures())),
+        *(f"{folder}/plots/{name}.png" for name in (*FIGURES, *ANNOTATIONS, *comparing_figures())),
         f"{folder}/atlas.html",
     ]
 

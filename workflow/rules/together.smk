@@ -1,4 +1,4 @@
-# Takes what `embedding` takes, for several cells of one row of the grid; makes their `embedding.parquet` in one job.
+# Takes what `layout` takes, for several cells of one row of the grid; makes their `layout.parquet` in one job.
 #
 # Each of these rules has the name of its min_dist, and stands in the place of the rule that lays out one cell.
 for SINGLE, COLUMNS, BELOW, PRIORITY in TOGETHER:
@@ -9,31 +9,30 @@ for SINGLE, COLUMNS, BELOW, PRIORITY in TOGETHER:
         name:
             layout_jobs.job_name(SINGLE, COLUMNS)
         input:
-            data=placed(DATA_FILE, BELOW),
             edges=placed(EDGES_FILE, BELOW),
             vertices=placed(VERTICES_FILE, BELOW),
             initial_layout=start_of_cells(COLUMNS, BELOW),
         output:
-            embeddings=of_columns(placed(EMBEDDING_FILE, BELOW), COLUMNS),
+            layouts=of_columns(placed(LAYOUT_FILE, BELOW), COLUMNS),
             costs=of_columns(placed(COST_FILE, BELOW), COLUMNS),
         log:
-            f"results/{{dataset}}/logs/{BELOW}embeddings/{JOB}.log",
+            f"results/{{dataset}}/logs/{BELOW}layouts/{JOB}.log",
         benchmark:
-            f"results/{{dataset}}/benchmarks/{BELOW}embeddings/{JOB}.tsv"
+            f"results/{{dataset}}/benchmarks/{BELOW}layouts/{JOB}.tsv"
         wildcard_constraints:
             **of_their_rows(COLUMNS),
         priority: PRIORITY
         conda:
             "../../envs/umap-sweep.yaml"
         resources:
-            mem_mb=memory_of("embedding", laid_out=len(COLUMNS)),
-            runtime=minutes_of("embedding", laid_out=len(COLUMNS)),
+            mem_mb=memory_of("layout", laid_out=len(COLUMNS)),
+            runtime=minutes_of("layout", laid_out=len(COLUMNS)),
         params:
-            code=code_of("embedding"),
+            code=code_of("layout"),
             key=row_key,
             min_dist=min_dists,
             umap=only("n_components", "spread", "repulsion_strength", "learning_rate", "negative_sample_rate"),
         script:
-            "../../scripts/embedding.py"
+            "../../scripts/layout.py"
 
     take_over(SINGLE, layout_jobs.job_name(SINGLE, COLUMNS))

@@ -7,6 +7,8 @@
 
 use rule fetch as fetch_again with:
     """Read the data set once more."""
+    input:
+        source_file,
     output:
         again(DATA_FILE),
     log:
@@ -22,6 +24,7 @@ use rule knn as knn_again with:
     input:
         data=again(DATA_FILE),
         imported=imported_knn,
+        rows=rows_of_imported_knn,
     output:
         again(KNN_FILE),
     log:
@@ -64,20 +67,19 @@ use rule initial_layout as initial_layout_again with:
     threads: 2
 
 
-use rule embedding as embedding_again with:
+use rule layout as layout_again with:
     """Lay out a cell once more."""
     input:
-        data=again(DATA_FILE),
         edges=again(EDGES_FILE),
         vertices=again(VERTICES_FILE),
         initial_layout=again(INITIAL_LAYOUT_FILE),
     output:
-        embeddings=[again(EMBEDDING_FILE)],
+        layouts=[again(LAYOUT_FILE)],
         costs=[again(COST_FILE)],
     log:
-        f"results/{{dataset}}/logs/verify/embeddings/{CELL_FOLDERS}.log",
+        f"results/{{dataset}}/logs/verify/layouts/{CELL_FOLDERS}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/verify/embeddings/{CELL_FOLDERS}.tsv"
+        f"results/{{dataset}}/benchmarks/verify/layouts/{CELL_FOLDERS}.tsv"
     priority: last_cells_first
 
 

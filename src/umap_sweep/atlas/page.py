@@ -302,8 +302,9 @@ def read_metrics(path: str | Path, cells: Sequence[Mapping[str, Any]]) -> tuple[
 
 def collect(
     data: str | Path,
+    stored_rows: str | Path,
     knn: str | Path,
-    embeddings: Sequence[str | Path],
+    layouts: Sequence[str | Path],
     cells: Sequence[dict[str, Any]],
     shared: Mapping[str, Any],
     options: Mapping[str, Any],
@@ -316,9 +317,9 @@ def collect(
 
     Parameters
     ----------
-    data, knn : path
-        The stored data set and k-NN.
-    embeddings : sequence of path
+    data, stored_rows, knn : path
+        The stored features, what names and describes their rows, and the k-NN.
+    layouts : sequence of path
         One for each cell.
     cells : sequence of mapping
         The key of each cell.
@@ -345,7 +346,7 @@ def collect(
     InputError
         Where a stored table is missing or damaged or has another number of rows than the data, or a feature is unknown.
     """
-    names = store.read_rows(data)
+    names = store.read_rows(stored_rows)
     n_rows = names.num_rows
     payload = Payload()
     label: dict[str, Any] | None = None
@@ -407,13 +408,13 @@ def collect(
     first = [cells[0][name] for name in ("knn_seed", "seed")]
     drawn = {
         (cell["n_neighbors"], cell["min_dist"]): path
-        for path, cell in zip(embeddings, cells, strict=True)
+        for path, cell in zip(layouts, cells, strict=True)
         if [cell["knn_seed"], cell["seed"]] == first
     }
     reference, dimensions = _points(drawn[measures.middle_cell(drawn)], n_rows, rows)
     recall_files: Sequence[str | Path | None] = recall or [None] * len(cells)
     for path, cell, of_cell, recall_file, instability_file in zip(
-        embeddings, cells, metric_values, recall_files, files_of(instability, cells), strict=True
+        layouts, cells, metric_values, recall_files, files_of(instability, cells), strict=True
     ):
         points, _ = _points(path, n_rows, rows)
         if dimensions > 1:
@@ -516,8 +517,9 @@ def write(header: Mapping[str, Any], payload: Payload, out: str | Path) -> None:
 
 def make(
     data: str | Path,
+    stored_rows: str | Path,
     knn: str | Path,
-    embeddings: Sequence[str | Path],
+    layouts: Sequence[str | Path],
     out: str | Path,
     dataset: str,
     metric: str,
@@ -533,7 +535,7 @@ def make(
 
     Parameters
     ----------
-    data, knn, embeddings, cells, shared, label_kind, metrics, recall, instability
+    data, stored_rows, knn, layouts, cells, shared, label_kind, metrics, recall, instability
         As for `collect`.
     out : path
         Receives the page.
@@ -547,7 +549,9 @@ def make(
     InputError
         As `collect` does.
     """
-    header, payload = collect(data, knn, embeddings, cells, shared, settings, label_kind, metrics, recall, instability)
+    header, payload = collect(
+        data, stored_rows, knn, layouts, cells, shared, settings, label_kind, metrics, recall, instability
+    )
     header |= {"dataset": dataset, "metric": metric}
     write(header, payload, out)
     logging.getLogger("umap_sweep").info(

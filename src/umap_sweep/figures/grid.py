@@ -334,6 +334,32 @@ def _draw_entries(page: _Page, colouring: Colouring, room: float) -> None:
     page.y += round(1.5 * em * lines)
 
 
+def read_annotation(rows: str | Path, name: str, points: int) -> pa.Array:
+    """Return one annotation of the rows.
+
+    Parameters
+    ----------
+    rows : str or Path
+        From `umap_sweep.sources.rows`.
+    name : str
+    points : int
+        How many rows there must be.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged, has other rows or no such annotation.
+    """
+    known = store.column_names(rows)
+    if name not in known:
+        has = f"it has {', '.join(known[1:])}" if known[1:] else "it has none"
+        raise InputError(f"plot.annotations has {name!r}, which is no annotation of the data; {has}.")
+    table = store.read(rows, [name])
+    if table.num_rows != points:
+        raise InputError(f"{rows} has {table.num_rows} rows, and the cells {points}. Delete it and run again.")
+    return table.column(0).combine_chunks()
+
+
 def plot_grid(
     sweep: str | Path,
     png: str | Path,
@@ -344,6 +370,8 @@ def plot_grid(
     knn_seed: int,
     seed: int,
     method: str = "auto",
+    rows: str | Path | None = None,
+    annotation: str | None = None,
 ) -> None:
     """Draw the cells of one k-NN seed and one UMAP seed.
 
@@ -361,21 +389,30 @@ def plot_grid(
         Of the cells to draw.
     method : str
         Of the k-NN. The seed of an imported one is unknown, and not named.
+    rows : path, optional
+        What describes the rows, where an annotation colours them.
+    annotation : str, optional
+        What colours the points in place of the label.
 
     Raises
     ------
     InputError
-        Where the table cannot be read or holds no such cell, the labels are not of the configured kind, or the figure
-        would be too large to draw.
+        Where the table cannot be read or holds no such cell, there is no such annotation, the labels are not of the
+        configured kind, or the figure would be too large to draw.
     """
     embeddings = read_embeddings(sweep, knn_seed, seed)
     cells, reference = aligned(embeddings.cells)
     embeddings = replace(embeddings, cells=cells)
     points = len(next(iter(embeddings.cells.values())))
-    colouring = colour_points(embeddings.labels, plot["label_kind"], points)
+    if annotation is None or rows is None:
+        colouring = colour_points(embeddings.labels, plot["label_kind"], points)
+    else:
+        colouring = colour_points(read_annotation(rows, annotation, points), "auto", points, annotation)
     width = f"k = {embeddings.knn_k}" if embeddings.knn_k else "k = n_neighbors"
     knn = f"imported k-NN with {width}" if method == "imported" else f"k-NN with {width} and seed {knn_seed}"
     facts = [f"{points:,} rows", f"{metric} metric", knn, f"UMAP seed {seed}"]
+    if annotation is not None:
+        facts.insert(0, f"coloured by {annotation}")
     if len(cells) > 1:
         facts.append(f"rotated and reflected onto n_neighbors {reference[0]}, min_dist {reference[1]:g}")
     if embeddings.dimensions > 2:

@@ -68,7 +68,7 @@ class Colouring:
     extend: str = "neither"
 
 
-def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
+def colour_points(labels: pa.Array | None, kind: str, points: int, name: str = "label") -> Colouring:
     """Choose each point's colour.
 
     Parameters
@@ -79,6 +79,8 @@ def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
         `categorical`, `numeric`, or `auto`: text and up to 30 distinct whole numbers are categories.
     points : int
         Number of points.
+    name : str
+        What the legend calls the labels, where they are an annotation.
 
     Raises
     ------
@@ -88,11 +90,11 @@ def colour_points(labels: pa.Array | None, kind: str, points: int) -> Colouring:
     if labels is None:
         return Colouring(to_rgba_array([DATA_WITHOUT_LABELS_COLOUR])[:, :3], np.zeros(points, np.int64), [])
     if label_kinds.are_categories(labels, kind):
-        return _colour_categories(labels)
-    return _colour_numbers(label_kinds.as_numbers(labels))
+        return _colour_categories(labels, name)
+    return _colour_numbers(label_kinds.as_numbers(labels), name)
 
 
-def _colour_categories(labels: pa.Array) -> Colouring:
+def _colour_categories(labels: pa.Array, name: str) -> Colouring:
     categories, of_point = label_kinds.natural_categories(labels)
     sizes = np.bincount(of_point, minlength=len(categories) + 1)
     by_size = sorted(range(len(categories)), key=lambda category: -sizes[category])
@@ -102,12 +104,13 @@ def _colour_categories(labels: pa.Array) -> Colouring:
     code_of[coloured] = np.arange(len(coloured))
     code_of[-1] = no_label
     codes = code_of[of_point]
-    names, title = [_name(categories[category]) for category in coloured], "label (points)"
+    names, title = [_name(categories[category]) for category in coloured], f"{_name(name)} (points)"
+    one, several = ("label", "labels") if name == "label" else ("value", "values")
     if left := len(categories) - len(coloured):
-        names.append(f"other: {left:,} {'label' if left == 1 else 'labels'}")
+        names.append(f"other: {left:,} {one if left == 1 else several}")
         title += f": the {len(coloured)} most frequent of {len(categories):,} are coloured"
     if np.any(codes == no_label):
-        names.append("no label")
+        names.append(f"no {one}")
     present, counts = np.unique(codes, return_counts=True)
     legend = list(zip(names, counts.tolist(), present.tolist(), strict=True))
     colours = [*CATEGORY_COLOURS[: len(coloured)], OTHER_COLOUR, NO_LABEL_COLOUR]
@@ -123,7 +126,7 @@ def _name(category: Any) -> str:
     return (" ".join(words) or "(blank)") + ("…" if len(text) > LONGEST_NAME else "")
 
 
-def _colour_numbers(values: np.ndarray) -> Colouring:
+def _colour_numbers(values: np.ndarray, name: str) -> Colouring:
     unlabelled = np.isnan(values)
     low, high = label_kinds.scale_ends(values)
     beyond = bool(np.nanmin(values) < low), bool(np.nanmax(values) > high)
@@ -131,8 +134,9 @@ def _colour_numbers(values: np.ndarray) -> Colouring:
     levels = np.rint(np.clip((np.where(unlabelled, low, values) - low) / (high - low), 0, 1) * (LEVELS - 1))
     codes = np.where(unlabelled, LEVELS, levels).astype(np.int64)
     palette = np.vstack([matplotlib.colormaps["viridis"](np.arange(LEVELS)), to_rgba_array(NO_LABEL_COLOUR)])[:, :3]
-    legend = [("no label", int(unlabelled.sum()), LEVELS)] if unlabelled.any() else []
-    title = f"label, {np.nanmin(values):.10g} to {np.nanmax(values):.10g}"
+    none = "no label" if name == "label" else "no value"
+    legend = [(none, int(unlabelled.sum()), LEVELS)] if unlabelled.any() else []
+    title = f"{_name(name)}, {np.nanmin(values):.10g} to {np.nanmax(values):.10g}"
     return Colouring(palette, codes, legend, title, (low, high), extend)
 
 

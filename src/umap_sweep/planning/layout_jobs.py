@@ -120,7 +120,7 @@ def _makespan(costs: Sequence[float], cores: int) -> float:
 
 
 def job_name(rule: str, columns: Sequence[str]) -> str:
-    """Return the name of the rule that lays out some min_dist together, such as `embedding_0p1_0p25`."""
+    """Return the name of the rule that lays out some min_dist together, such as `layout_0p1_0p25`."""
     return "_".join([rule, *(text.translate(_NAME) for text in columns)])
 
 

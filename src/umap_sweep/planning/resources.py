@@ -141,7 +141,7 @@ def minutes_of_long_start(size: Size) -> float | None:
     """
     size = replace(size, edges=int(EDGES_OF_NEIGHBOR * size.rows * size.neighbors))
     start = seconds("graph", size) - seconds("lean_graph", size)
-    return start / 60 if start > seconds("embedding", size) else None
+    return start / 60 if start > seconds("layout", size) else None
 
 
 def asked_memory_mb(job: str, size: Size, attempt: int) -> int:

@@ -14,7 +14,7 @@ from umap_sweep.planning.resources import Size
 from umap_sweep.quality.measures import compared_rows
 
 # The inputs that tell a job's rows and dimensions: the first of these that it has, and of several files the first.
-SIZED_BY = ("data", "knn", "embedding", "embeddings", "sweep")
+SIZED_BY = ("data", "knn", "vertices", "layout", "layouts", "rows", "sweep")
 
 
 def job_size(
@@ -60,7 +60,7 @@ def job_size(
         # As many edges as the widest graph can have: with more neighbours, more of them are mutual, so edges grow less
         # than the number of neighbours, the row itself not counted.
         edges=sizes.get("edges", (0, 0))[0] * (widest.get("n_neighbors", 2) - 1) // (own.get("n_neighbors", 2) - 1),
-        points=rows * len(files.get("embeddings", [""])),
+        points=rows * len(files.get("layouts", [""])),
         compared=compared_rows(rows, metrics["full_up_to"], metrics["sample"]),
         laid_out=laid_out,
     )

@@ -1,4 +1,4 @@
-"""Measure the cells of one row of the grid: how well each keeps the neighbours, distances and labels of the data.
+"""Measure the cells of one row of the grid: how well each keeps the neighbours and distances of the data.
 
 The measures themselves are in `umap_sweep.quality.measures`.
 """
@@ -13,13 +13,13 @@ from scipy.spatial import cKDTree
 
 from umap_sweep import store
 from umap_sweep.cells.keys import KEY_COLUMNS, column_of
-from umap_sweep.quality import labels, measures, tables
+from umap_sweep.quality import measures, tables
 from umap_sweep.quality.high_dimensional import rank_step
 
 NEIGHBORS = 15
 RECALLS = (15, 50, 150)
 
-# The columns of one cell's metrics. Null where a metric is not defined: without categories, or with too few rows.
+# The columns of one cell's metrics. Null where a metric is not defined, as with too few rows.
 NUMBERS = {
     "recall_15": pa.float64(),
     "recall_50": pa.float64(),
@@ -28,8 +28,6 @@ NUMBERS = {
     "continuity": pa.float64(),
     "triplet_accuracy": pa.float64(),
     "distance_correlation": pa.float64(),
-    "label_accuracy": pa.float64(),
-    "silhouette": pa.float64(),
     "disconnected": pa.float64(),
     "rows": pa.int64(),
     "recall_15_rows": pa.int64(),
@@ -254,22 +252,16 @@ def trustworthiness(cells: Sequence[Near], ranks: Iterable[np.ndarray]) -> list[
 
 def measure(
     cell: Cell,
-    neighbors: np.ndarray,
     pairs: Mapping[str, np.ndarray],
     triplets: Mapping[str, np.ndarray],
-    codes: np.ndarray | None,
 ) -> dict[str, float | int]:
     """Return the metrics of one cell, apart from its trustworthiness.
 
     Parameters
     ----------
     cell : Cell
-    neighbors : ndarray of int, shape (n, 15)
-        From `Cell.neighbors`.
     pairs, triplets : mapping of str to ndarray
         The columns of the tables that `umap_sweep.quality.high_dimensional` stores.
-    codes : ndarray of int, shape (n,), or None
-        The category of each row's label, -1 for no label; None where labels are not categories.
 
     Returns
     -------
@@ -295,9 +287,6 @@ def measure(
         low = measures.average_ranks(measures.distances(cell.coordinates, pairs["first"], pairs["second"]))
         numbers["distance_correlation"] = measures.spearman(high, low)
     numbers["sample_pairs"] = int(kept.sum())
-    if codes is not None:
-        numbers["label_accuracy"] = measures.label_accuracy(codes, neighbors)
-        numbers["silhouette"] = measures.silhouette(cell.coordinates[cell.sampled], codes[cell.sampled])
     return {name: value for name, value in numbers.items() if np.isfinite(value)}
 
 
@@ -307,19 +296,8 @@ def columns_of(path: str | Path) -> dict[str, np.ndarray]:
     return {name: store.numbers(table.column(name)) for name in table.column_names}
 
 
-def codes_of(embedding: str | Path, label_kind: str) -> np.ndarray | None:
-    """Return the category of each row's label, int32, shape (n,), -1 for none; None where labels are not categories.
-
-    All cells have the labels of the one data set.
-    """
-    if "label" not in store.column_names(embedding):
-        return None
-    given = store.read(embedding, ["label"]).column("label").combine_chunks()
-    return labels.category_codes(given) if labels.are_categories(given, label_kind) else None
-
-
 def compute(
-    embeddings: Sequence[str | Path],
+    layouts: Sequence[str | Path],
     knn: str | Path,
     sample: str | Path,
     ranks: str | Path,
@@ -328,14 +306,13 @@ def compute(
     points_out: str | Path,
     neighbors_out: str | Path,
     metrics_out: str | Path,
-    label_kind: str,
     keys: Sequence[dict[str, Any]],
 ) -> None:
     """Measure the cells of one row of the grid, one after the other.
 
     Parameters
     ----------
-    embeddings : sequence of path
+    layouts : sequence of path
         The cells, which differ in their min_dist alone.
     knn : path
         The k-NN that they are made from.
@@ -349,29 +326,26 @@ def compute(
         -1 where the row has no coordinates.
     metrics_out : path
         Receives one row for each cell: the columns `KEY_COLUMNS` and `NUMBERS`.
-    label_kind : str
-        The configuration's `plot.label_kind`.
     keys : sequence of mapping
         The key of each cell.
 
     Raises
     ------
     InputError
-        Where a file is missing or damaged, or `label_kind` is `numeric` and the labels are text.
+        Where a file is missing or damaged.
     """
     sampled = store.read(sample)
     rows, exact = store.numbers(sampled.column("row")), store.from_lists(sampled.column("neighbors"))
     width = min(NEIGHBORS, keys[0]["knn_k"] - 1)
     stored = store.matrix(store.read(knn, [f"index_{rank}" for rank in range(width + 1)]), "index_")
     pair_columns, triplet_columns = columns_of(pairs), columns_of(triplets)
-    codes = codes_of(embeddings[0], label_kind)
     points, nearest, measured, near = {}, {}, [], []
-    for path, key in zip(embeddings, keys, strict=True):
+    for path, key in zip(layouts, keys, strict=True):
         cell = Cell(tables.coordinates_of(path), rows, exact)
         neighbors = cell.neighbors()
         recall = cell.recall_of_points(neighbors, stored)
         near.append(Near(cell, neighbors))
-        numbers = measure(cell, neighbors, pair_columns, triplet_columns, codes)
+        numbers = measure(cell, pair_columns, triplet_columns)
         if width == NEIGHBORS and np.isfinite(recall).any():
             numbers |= {"recall_15": float(np.nanmean(recall)), "recall_15_rows": int(np.isfinite(recall).sum())}
         measured.append(key | numbers)
@@ -381,7 +355,7 @@ def compute(
     for numbers, value in zip(measured, kept_ranks, strict=True):
         if np.isfinite(value):
             numbers["trustworthiness"] = value
-    cells = {column_of(key): path for path, key in zip(embeddings, keys, strict=True)}
+    cells = {column_of(key): path for path, key in zip(layouts, keys, strict=True)}
     inputs = tables.fingerprints(cells | {"knn": knn, "high_dimensional": sample})
     shared = {name: value for name, value in keys[0].items() if name != "min_dist"}
     for out, table in (

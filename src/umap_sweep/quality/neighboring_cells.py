@@ -50,7 +50,7 @@ def next_cells(keys: Sequence[dict[str, Any]]) -> Iterator[tuple[str, int, int]]
 
 
 def compute(
-    embeddings: Sequence[str | Path],
+    layouts: Sequence[str | Path],
     neighbors: Sequence[str | Path],
     keys: Sequence[dict[str, Any]],
     out: str | Path,
@@ -62,7 +62,7 @@ def compute(
 
     Parameters
     ----------
-    embeddings, neighbors, keys
+    layouts, neighbors, keys
         Of each cell, as for `umap_sweep.quality.tables.read_cell`.
     out : path
         Receives one row for each pair from `next_cells`, the columns `COLUMNS`. `neighbor_overlap` is the mean share of
@@ -80,9 +80,7 @@ def compute(
     cells: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for along, first, second in next_cells(keys):
         cells = {
-            place: cells[place]
-            if place in cells
-            else tables.read_cell(embeddings[place], neighbors[place], keys[place])
+            place: cells[place] if place in cells else tables.read_cell(layouts[place], neighbors[place], keys[place])
             for place in (first, second)
         }
         (coordinates, near), (other_coordinates, other_near) = cells[first], cells[second]
@@ -96,5 +94,5 @@ def compute(
                 "procrustes_disparity": measures.disparity(coordinates, other_coordinates),
             }
         )
-    inputs = tables.by_path(embeddings)
+    inputs = tables.by_path(layouts)
     tables.write(out, tables.table_of(rows, COLUMNS), "neighboring_cells", inputs, csv_out=csv_out)

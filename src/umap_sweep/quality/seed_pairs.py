@@ -77,7 +77,7 @@ def compare(
 
 
 def compute(
-    embeddings: Sequence[str | Path],
+    layouts: Sequence[str | Path],
     neighbors: Sequence[str | Path],
     keys: Sequence[dict[str, Any]],
     points_out: str | Path,
@@ -87,7 +87,7 @@ def compute(
 
     Parameters
     ----------
-    embeddings, neighbors, keys
+    layouts, neighbors, keys
         Of each cell, as for `umap_sweep.quality.tables.read_cell`.
     points_out : path
         Receives `instability` (float32): a row for each row of the data, in the data's order.
@@ -99,9 +99,9 @@ def compute(
     InputError
         Where a file is missing or damaged.
     """
-    cells = [tables.read_cell(*cell) for cell in zip(embeddings, neighbors, keys, strict=True)]
+    cells = [tables.read_cell(*cell) for cell in zip(layouts, neighbors, keys, strict=True)]
     coordinates, nearest = zip(*cells, strict=True)
     pairs, instability = compare(coordinates, nearest, keys)
-    inputs = tables.by_path(embeddings)
+    inputs = tables.by_path(layouts)
     tables.write(points_out, pa.table({"instability": instability}), "seed_pairs", inputs)
     tables.write(pairs_out, tables.table_of(pairs, COLUMNS), "seed_pairs", inputs)

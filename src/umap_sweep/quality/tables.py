@@ -12,7 +12,7 @@ from umap_sweep.cells.keys import neighbors_of
 
 
 def coordinates_of(path: str | Path) -> np.ndarray:
-    """Return the coordinates of a stored embedding, float32, shape (n, d); nothing else is read of it.
+    """Return the coordinates of a stored layout, float32, shape (n, d); nothing else is read of it.
 
     Raises
     ------
@@ -22,13 +22,13 @@ def coordinates_of(path: str | Path) -> np.ndarray:
     return store.matrix(store.read(path, store.column_names(path, "umap_")), "umap_")
 
 
-def read_cell(embedding: str | Path, neighbors: str | Path, key: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def read_cell(layout: str | Path, neighbors: str | Path, key: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Read the coordinates of a cell, and the nearest points of each of its points.
 
     Parameters
     ----------
-    embedding : path
-        From `umap_sweep.stages.embedding`.
+    layout : path
+        From `umap_sweep.stages.layouts`.
     neighbors : path
         From `umap_sweep.quality.cell_metrics`; the cells of a row of the grid share one file.
     key : mapping
@@ -44,7 +44,7 @@ def read_cell(embedding: str | Path, neighbors: str | Path, key: dict[str, Any])
     InputError
         Where a file is missing or damaged.
     """
-    return coordinates_of(embedding), neighbors_of(neighbors, key)
+    return coordinates_of(layout), neighbors_of(neighbors, key)
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, pa.DataType]) -> pa.Table:

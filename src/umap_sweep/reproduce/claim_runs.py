@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
-from umap_sweep.stages import embedding, graph, initial_layout, knn
+from umap_sweep.stages import graph, initial_layout, knn, layouts
 from umap_sweep.stages.umap_learn import SMALL_DATA
 
 # What the tutorial takes: its seeds, its metric, and by how much its two k-NN are wider than n_neighbors.
@@ -195,7 +195,7 @@ def cell(data: str | Path, n_neighbors: int, threads: int = 1) -> Result:
 
     umap = UMAP().get_params() | {"metric_kwds": {}}
     with TemporaryDirectory() as folder, threadpool_limits(threads):
-        names = ("knn", "edges", "vertices", "start", "embedding")
+        names = ("knn", "edges", "vertices", "start", "layout")
         stored_knn, edges, vertices, start, out = (Path(folder) / f"{name}.parquet" for name in names)
         numba.set_num_threads(threads)
         knn.compute(data, stored_knn, n_neighbors + WIDER, METRIC, "auto", SEED, 1, {}, threads)
@@ -204,7 +204,7 @@ def cell(data: str | Path, n_neighbors: int, threads: int = 1) -> Result:
         graph.compute(stored_knn, edges, vertices, n_neighbors, umap)
         numba.set_num_threads(threads)
         initial_layout.compute(data, stored_knn, edges, vertices, start, SEED, METRIC, umap)
-        embedding.compute(data, edges, vertices, start, [out], [umap["min_dist"]], {}, umap)
+        layouts.compute(edges, vertices, start, [out], [umap["min_dist"]], {}, umap)
         numba.set_num_threads(1)
         return graph.prune(stored_knn, n_neighbors), store.matrix(store.read(out), "umap_")
 
@@ -243,13 +243,13 @@ def as_table(name: str, rows: pa.Table, result: Result) -> pa.Table:
     return pa.table(columns)
 
 
-def compute(data: str | Path, out: str | Path, n_neighbors: int, backwards: bool) -> None:
+def compute(data: str | Path, stored_rows: str | Path, out: str | Path, n_neighbors: int, backwards: bool) -> None:
     """Compute and store all arms.
 
     Parameters
     ----------
-    data : path
-        The stored data set.
+    data, stored_rows : path
+        The stored features of a data set, and what names its rows.
     out : path
         Receives one row for each arm and data row; see `as_table`.
     n_neighbors : int
@@ -259,7 +259,7 @@ def compute(data: str | Path, out: str | Path, n_neighbors: int, backwards: bool
     """
     logger = logging.getLogger("umap_sweep")
     features = store.read_features(data)
-    rows = store.read_rows(data)
+    rows = store.read_rows(stored_rows)
     todo = list(arms(data, features, n_neighbors).items())
     tables = []
     for name, run in reversed(todo) if backwards else todo:

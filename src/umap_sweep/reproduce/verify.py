@@ -29,6 +29,8 @@ def compare(stored: str | Path, recomputed: str | Path) -> dict[str, Any]:
     Parameters
     ----------
     stored, recomputed : path
+        An embedding is compared with its layout, which has the coordinates without ids and labels; a data set by its
+        features.
 
     Returns
     -------
@@ -44,6 +46,9 @@ def compare(stored: str | Path, recomputed: str | Path) -> dict[str, Any]:
     except InputError as error:
         return row | {"expected": "", "equal": False, "difference": str(error), "environment": "", "code": ""}
     row["expected"] = store.fingerprint_by_record(before, old)
+    if stage in ("embeddings", "data"):
+        old = old.select([name for name in old.column_names if name in new.column_names])
+        new = new.select(old.column_names)
     parts = []
     if before["key"] != after["key"]:
         parts.append("another key: " + _changes(before["key"], after["key"]))
@@ -77,7 +82,7 @@ def difference(stage: str, old: pa.Table, new: pa.Table) -> str:
     Returns
     -------
     str
-        For a k-NN the share of neighbours that differ, for a graph that of edges, for an embedding the Procrustes
+        For a k-NN the share of neighbours that differ, for a graph that of edges, for a layout the Procrustes
         disparity (Gower, 1975; `scipy.spatial.procrustes`) and the mean overlap of each row's 15 nearest neighbours.
     """
     if old.num_rows != new.num_rows and stage != "graph":
@@ -92,7 +97,7 @@ def difference(stage: str, old: pa.Table, new: pa.Table) -> str:
         return f"{apart:.4%} of the edges differ" + (
             f", weights by up to {_largest_gap(old, new, 'weight'):.3g}" if old.num_rows == new.num_rows else ""
         )
-    if stage == "embeddings" and not _same(old, new, "umap_"):
+    if stage in ("layouts", "embeddings") and not _same(old, new, "umap_"):
         return _pictures_apart(store.matrix(old, "umap_"), store.matrix(new, "umap_"))
     columns = [name for name in old.schema.names if not old.column(name).equals(new.column(name))]
     return f"{_rows_apart(old, new)} of {old.num_rows} rows differ, in {', '.join(columns[:5]) or 'the random numbers'}"
@@ -152,15 +157,17 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> str:
     )
 
 
-def compare_with_committed(committed: dict[str, Any], recomputed: Mapping[str | Path, str]) -> list[dict[str, Any]]:
+def compare_with_committed(
+    committed: dict[str, Any], recomputed: Mapping[str | Path, tuple[str | Path, str]]
+) -> list[dict[str, Any]]:
     """Compare recomputed stages with fingerprints that were committed.
 
     Parameters
     ----------
     committed : mapping
         What `umap_sweep.reproduce.fingerprints` wrote.
-    recomputed : mapping of path to str
-        The fingerprint of each.
+    recomputed : mapping of path to (path, str)
+        For each stored stage, what was recomputed of it, and the fingerprint of that.
 
     Returns
     -------
@@ -168,8 +175,8 @@ def compare_with_committed(committed: dict[str, Any], recomputed: Mapping[str | 
         One row for each stage that the committed file knows.
     """
     rows = []
-    for path, observed in recomputed.items():
-        name = name_of(path)
+    for stored, (path, observed) in recomputed.items():
+        name = name_of(stored)
         if name not in committed["fingerprints"]:
             continue
         stage, _, key = name.partition("/")
@@ -248,7 +255,7 @@ def verify(
     Parameters
     ----------
     stored, recomputed : sequence of path
-        The same stages in the same order.
+        The same stages in the same order; beside an embedding stands its layout.
     out : path
         Receives the table, `COLUMNS`, also where something differs.
     fingerprints : path
@@ -272,7 +279,8 @@ def verify(
         except ValueError as error:
             raise InputError(f"{fingerprints} is damaged ({error}). Restore it, or write it again.") from error
         observed = [row["observed"] for row in rows]
-        rows += compare_with_committed(committed, dict(zip(recomputed, observed, strict=True)))
+        made = zip(recomputed, observed, strict=True)
+        rows += compare_with_committed(committed, dict(zip(stored, made, strict=True)))
     rows.sort(key=lambda row: (row["against"] == "fingerprints", STAGES.index(row["stage"]), row["key"]))
     table = pa.table({name: [row[name] for row in rows] for name in COLUMNS})
     store.write(out, table, store.make_record("verify", {}, store.fingerprint(table)))

@@ -9,8 +9,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from anndata import AnnData
-from anndata.io import write_elem
+from anndata.io import read_elem, write_elem
 
 from umap_sweep import store
 from umap_sweep.cells.keys import check_key
@@ -41,19 +42,28 @@ def obsm_names(keys: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["_".join(["X_umap", *(f"{axis}={key[axis]}" for axis in axes)]) for key in keys]
 
 
-def write_data(data: str | Path, out: str | Path) -> None:
-    """Write a stored data set as an AnnData file: X, ids and feature names, and `label` in obs where there is one."""
-    rows = store.read_rows(data)
+def obs_of(rows: pa.Table) -> pd.DataFrame:
+    """Return the ids, as text, as the names of AnnData's obs, and label and annotations as its columns."""
     obs = pd.DataFrame(index=[str(value) for value in rows["id"].to_pylist()])
-    if "label" in rows.column_names:
-        obs["label"] = rows["label"].to_pandas().to_numpy()
+    for name in rows.column_names[1:]:
+        values = rows.column(name)
+        # HDF5 has no boolean that may be missing.
+        if pa.types.is_boolean(values.type) and values.null_count:
+            values = values.cast(pa.string())
+        obs[name] = values.to_pandas().to_numpy()
+    return obs
+
+
+def write_data(data: str | Path, rows: pa.Table, out: str | Path) -> None:
+    """Write a stored data set as an AnnData file: X, ids and feature names, and label and annotations in obs."""
     var = pd.DataFrame(index=store.read_record(data)["feature_names"])
-    AnnData(store.read_features(data), obs, var).write_h5ad(out)
+    AnnData(store.read_features(data), obs_of(rows), var).write_h5ad(out)
 
 
 def export(
     data: str | Path,
-    embeddings: Sequence[str | Path],
+    stored_rows: str | Path,
+    layouts: Sequence[str | Path],
     keys: Sequence[dict[str, Any]],
     out: str | Path,
     dataset: str,
@@ -64,10 +74,10 @@ def export(
 
     Parameters
     ----------
-    data : path
-        The stored data set.
-    embeddings : sequence of path
-        From `umap_sweep.stages.embedding`.
+    data, stored_rows : path
+        The stored features, and what names and describes their rows.
+    layouts : sequence of path
+        From `umap_sweep.stages.layouts`.
     keys : sequence of mapping
         The key of each cell.
     out : path
@@ -88,24 +98,29 @@ def export(
         Where a stored embedding is not the one that its path and the configuration say, or does not belong to the rows
         of the data or of the user's file.
     """
-    ids = store.read_rows(data).column("id")
+    rows = store.read(stored_rows).replace_schema_metadata(None)
+    ids = rows.column("id")
     record = store.read_record(data)
+    if own is not None and record["source_rows"] != rows.num_rows:
+        own = None  # rows were left out for missing values, so that the user's file has others
     if own is not None and not h5ad.read_ids(own, id_name).cast(ids.type).equals(ids.combine_chunks()):
         raise InputError(f"{own} has other rows than the data that was swept. Run the sweep again.")
     cells, parameters = [], {}
     with store.appearing(out) as temporary:
         if own is None:
-            write_data(data, temporary)
+            write_data(data, rows, temporary)
         else:
             shutil.copyfile(own, temporary)
         with h5py.File(temporary, "r+") as file:
+            if own is not None:
+                _add_annotations(file, obs_of(rows))
             for group in ("obsm", "uns"):
                 if group not in file:
                     write_elem(file, group, {})
-            for name, path, key in zip(obsm_names(keys), embeddings, keys, strict=True):
+            for name, path, key in zip(obsm_names(keys), layouts, keys, strict=True):
                 check_key(path, key)
                 cell = store.read(path)
-                if not cell.column("id").equals(ids):
+                if cell.num_rows != len(ids):
                     raise InputError(f"{path} has other rows than {data}. Delete it and run again.")
                 write_elem(file["obsm"], name, np.ascontiguousarray(store.matrix(cell, "umap_")))
                 stored = store.read_record(path)
@@ -119,3 +134,13 @@ def export(
             }
             write_elem(file["uns"], "umap_sweep", about)
     logging.getLogger("umap_sweep").info("%d cells of %d rows in obsm of %s", len(cells), len(ids), out)
+
+
+def _add_annotations(file: h5py.File, known: pd.DataFrame) -> None:
+    """Write the annotations that the user's file does not have into its obs; the label is a column that it has."""
+    obs = read_elem(file["obs"])
+    added = [name for name in known.columns if name != "label" and name not in obs.columns]
+    if added:
+        for name in added:
+            obs[name] = known[name].to_numpy()
+        write_elem(file, "obs", obs)

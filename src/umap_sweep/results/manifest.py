@@ -10,7 +10,7 @@ from umap_sweep.cells.keys import check_one_code
 from umap_sweep.errors import InputError
 
 # Which stage each stage is made from.
-STAGES = ("data", "knn", "graph", "initial_layout", "embedding")
+STAGES = ("data", "rows", "knn", "graph", "initial_layout", "layout", "embedding")
 
 
 def manifest(paths: Sequence[str | Path], today: Mapping[str, str] | None = None) -> dict[str, Any]:

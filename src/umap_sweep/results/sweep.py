@@ -1,5 +1,6 @@
-"""Join all cells into one tidy table."""
+"""Write every cell with ids and labels, and all of them in one tidy table."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,25 +9,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from umap_sweep import store
-from umap_sweep.cells.keys import KEY_COLUMNS, check_key, check_one_code
+from umap_sweep.cells.keys import KEY_COLUMNS, check_one_code
+from umap_sweep.results import embedding
 
 
 def join(
-    embeddings: Sequence[str | Path],
+    layouts: Sequence[str | Path],
+    rows: str | Path,
     keys: Sequence[dict[str, Any]],
+    embeddings: Sequence[str | Path],
     out: str | Path,
     today: Mapping[str, str] | None = None,
 ) -> None:
-    """Write every cell into one table, cell after cell, each in the data's row order.
+    """Write every cell into a file of its own and into one table, cell after cell, each in the data's row order.
 
     One cell is held in memory at a time.
 
     Parameters
     ----------
-    embeddings : sequence of path
-        From `umap_sweep.stages.embedding`.
+    layouts : sequence of path
+        From `umap_sweep.stages.layouts`.
+    rows : path
+        From `umap_sweep.sources.rows`.
     keys : sequence of mapping
-        The key that each of them must carry.
+        The key that each of the layouts must carry.
+    embeddings : sequence of path
+        Each receives one cell; see `umap_sweep.results.embedding`. None, where they are not wanted.
     out : path
         Receives n_neighbors, min_dist, seed, knn_k, knn_seed, id, label (where there is one), umap_1 … umap_d.
     today : mapping of str to str, optional
@@ -35,16 +43,20 @@ def join(
     Raises
     ------
     InputError
-        Where a stored embedding is not the one that its path and the configuration say, or some were laid out by other
+        Where a stored layout is not the one that its path and the configuration say, or some were laid out by other
         code than the rest.
     """
-    check_one_code({path: store.read_record(path) for path in embeddings}, (today or {}).get("embedding"))
+    check_one_code({path: store.read_record(path) for path in layouts}, (today or {}).get("layout"))
+    ids_and_labels, of_rows = store.read_rows(rows), store.read_record(rows)["fingerprint"]
     writer = None
     with store.appearing(out) as temporary:
         try:
-            for path, key in zip(embeddings, keys, strict=True):
-                check_key(path, key)
-                cell = store.read(path).replace_schema_metadata(None)
+            for layout, key, path in zip(
+                layouts, keys, embeddings or itertools.repeat(None, len(layouts)), strict=True
+            ):
+                cell = embedding.joined(layout, ids_and_labels, key)
+                if path is not None:
+                    embedding.write(cell, layout, of_rows, path)
                 constant = {
                     name: pa.repeat(pa.scalar(key[name], kind), cell.num_rows) for name, kind in KEY_COLUMNS.items()
                 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from umap_sweep.errors import InputError
-from umap_sweep.settings.schema import check, defaults, nearest, schema, source
+from umap_sweep.settings.schema import check, defaults, nearest, schema, source, typed
 
 # The keywords of umap-learn's metrics that a configuration can hold: those that are single numbers.
 METRIC_KEYWORDS = {"minkowski": {"p"}}
@@ -16,7 +16,9 @@ METRIC_KEYWORDS = {"minkowski": {"p"}}
 IMPORTED_SUFFIXES = (".npz", ".parquet", ".h5ad")
 
 
-def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def complete(
+    config: Mapping[str, Any], given: Mapping[str, Any] | None = None, typed_in: Collection[str] = ()
+) -> dict[str, Any]:
     """Check a configuration and fill in the defaults of its optional keys.
 
     Parameters
@@ -26,6 +28,8 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     given : mapping, optional
         What the user gave, before it was merged over the defaults. A data set of the user's replaces a default of the
         same name entirely, and a table of cells replaces the default grid.
+    typed_in : collection of str
+        The top-level keys that are from the command line, whose numbers may be texts.
 
     Returns
     -------
@@ -39,7 +43,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
     """
     settings: dict[str, Any] = _plain(config)
     _replace_whole(settings, given or {})
-    check(settings)
+    check(typed(settings, typed_in) if typed_in else settings)
 
     properties = schema()["properties"]
     settings = defaults(schema()) | settings
@@ -63,6 +67,7 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
                 f"datasets.{name} has both a layer and an obsm; give one of the two, or neither to take X."
             )
         settings["datasets"][name] = defaults(source(data_set["source"])) | data_set
+    _check_annotations(settings)
     settings["knn"]["seed"] = as_list(settings["knn"]["seed"])
     _check_metric_keywords(settings)
     _check_imported(settings["knn"])
@@ -70,9 +75,12 @@ def complete(config: Mapping[str, Any], given: Mapping[str, Any] | None = None) 
 
 
 def check_source_exists(settings: Mapping[str, Any]) -> None:
-    """Raise an `InputError` where the data set to sweep, or a k-NN to bring in, is a file that is not there."""
-    data_set = settings["datasets"][settings["dataset"]]
-    paths = {f"datasets.{settings['dataset']}.path": data_set.get("path"), "knn.path": settings["knn"].get("path")}
+    """Raise an `InputError` where data to sweep, its annotations or a k-NN to bring in are files that are not there."""
+    data_set, key = settings["datasets"][settings["dataset"]], f"datasets.{settings['dataset']}"
+    paths = {f"{key}.path": data_set.get("path"), "knn.path": settings["knn"].get("path")}
+    for place, entry in enumerate(data_set.get("annotations", [])):
+        if not isinstance(entry, str):
+            paths[f"{key}.annotations.{place}.path"] = entry["path"]
     for key, path in paths.items():
         if path is not None and not Path(path).is_file():
             raise InputError(
@@ -95,6 +103,20 @@ def _replace_whole(config: dict[str, Any], given: Mapping[str, Any]) -> None:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _check_annotations(settings: Mapping[str, Any]) -> None:
+    """Check which annotations are drawn, as far as the configuration says which ones there are."""
+    data_set = settings["datasets"][settings["dataset"]]
+    known: list[str] = []
+    for entry in data_set.get("annotations", []):
+        if not isinstance(entry, str) and "columns" not in entry:
+            return  # all of a file's, which are known when it is read
+        known += [entry] if isinstance(entry, str) else entry["columns"]
+    for name in settings["plot"]["annotations"]:
+        if name not in known:
+            has = f"known are {', '.join(known)}{nearest(name, known)}" if known else "it has none"
+            raise InputError(f"plot.annotations has '{name}', which is no annotation of {settings['dataset']}; {has}.")
 
 
 def _check_metric_keywords(settings: Mapping[str, Any]) -> None:

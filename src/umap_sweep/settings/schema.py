@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -44,6 +44,58 @@ def check(settings: Mapping[str, Any]) -> None:
     error = next(_Validator(schema()).iter_errors(settings), None)
     if error is not None:
         raise InputError(_explain(error))
+
+
+def typed(settings: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    """Return settings in which texts stand for what they write, where the schema allows no text.
+
+    Snakemake hands over every number within a value of `--config`, such as `grid={n_neighbors: [7]}`, as text.
+
+    Parameters
+    ----------
+    settings : dict
+        Changed in place.
+    keys : collection of str
+        The top-level keys that are from the command line.
+    """
+    for _ in range(len(list(_leaves(settings)))):  # a data set is checked whole, so that one text follows another
+        wrong = (one for error in _Validator(schema()).iter_errors(settings) for one in _causes(error))
+        changed = False
+        for error in wrong:
+            path, text = list(error.absolute_path), error.instance
+            if path and path[0] in keys and isinstance(text, str):
+                value = float(text) if _is_number(text) and not text.isdigit() else yaml.safe_load(text)
+                if not isinstance(value, str) and value is not None:
+                    _put(settings, path, value)
+                    changed = True
+        if not changed:
+            break
+    return settings
+
+
+def _causes(error: jsonschema.ValidationError) -> Iterator[jsonschema.ValidationError]:
+    """Yield an error, and those of the alternatives of which it says that none fits; of a data set, of its source."""
+    yield error
+    if error.validator == "oneOf":
+        names, source = _sources(error)
+        if source in names:
+            yield from (one for one in error.context if one.schema_path[0] == names.index(source))
+        return
+    for one in error.context:
+        yield from _causes(one)
+
+
+def _sources(error: jsonschema.ValidationError) -> tuple[list[str], Any]:
+    """Return the sources that a data set may have, and that which one has that does not fit."""
+    _, value, expected = _parts(error)
+    names = [one["$ref"].rpartition("/source_")[2] for one in expected]
+    return names, value.get("source") if isinstance(value, dict) else None
+
+
+def _put(settings: Any, path: Sequence[str | int], value: Any) -> None:
+    for part in path[:-1]:
+        settings = settings[part]
+    settings[path[-1]] = value
 
 
 def is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
@@ -98,6 +150,8 @@ def _allowed_kind(kind: str, rule: Mapping[str, Any]) -> str:
         return f"a list of different values, each {allowed(rule['items'])}"
     if kind == "string":
         return str(rule.get("title", "text"))
+    if kind == "object" and "title" in rule:
+        return str(rule["title"])
     return {"object": "a mapping of keys to values", "null": "null", "boolean": "true or false"}[kind]
 
 
@@ -137,9 +191,7 @@ def _parts(error: jsonschema.ValidationError) -> tuple[Any, Any, Any]:
 def _explain_source(error: jsonschema.ValidationError) -> str:
     """Explain what is wrong with a data set as one of the source that it names, not as one of every source."""
     path = _dotted(error.absolute_path)
-    _, value, expected = _parts(error)
-    names = [one["$ref"].rpartition("/source_")[2] for one in expected]
-    source = value.get("source") if isinstance(value, dict) else None
+    names, source = _sources(error)
     if source not in names:
         closest = nearest(str(source), names)
         return f"{path}.source is {source!r}; allowed is one of {', '.join(names)}{closest}."

@@ -1,8 +1,9 @@
-"""The one checked table that a sweep starts from: how columns become `id`, `label` and `features`.
+"""The two checked tables that a sweep starts from: how columns become features, or ids, labels and annotations.
 
-Every source ends in this table, its rows in the source's order: `id` (int64 or string, unique), `label` where there is
-one (int64, float64 or string, null where missing) and `features` (a fixed-size list of float32, all finite). Columns
-that cannot give such a table are an `InputError`, never a guess.
+Every source ends in these, their rows in the source's order. Features are what UMAP sees: a fixed-size list of float32
+for each row, all finite. What names and describes the rows stands beside them: `id` (int64 or string, unique), `label`
+where there is one, and annotations (int64, float64, boolean or string, null where missing). Columns that cannot give
+such tables are an `InputError`, never a guess.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,11 +35,48 @@ _INTEGER = r"^(0|-?[1-9][0-9]*)$"
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 
 
+@dataclass(frozen=True)
+class Features:
+    """What UMAP sees of a data set.
+
+    Attributes
+    ----------
+    values : pyarrow.ChunkedArray of fixed-size lists of d float32
+        One list for each of n rows, all finite.
+    names : list of str
+        d names.
+    rows : ndarray of int64, shape (n,), or None
+        The place of each row in the source, where rows were left out.
+    source_rows : int or None
+        How many rows the source has, where some were left out.
+    missing : dict of str to int
+        How many values were missing, by column; rows that were left out, or medians, stand for them.
+    label : pyarrow.ChunkedArray or None
+        The label that the source itself gives its rows.
+    """
+
+    values: pa.ChunkedArray
+    names: list[str]
+    rows: np.ndarray | None = None
+    source_rows: int | None = None
+    missing: dict[str, int] = field(default_factory=dict)
+    label: pa.ChunkedArray | None = None
+
+    def table(self) -> pa.Table:
+        """Return the columns that are stored: `features`, and `row` and `label` where they are known."""
+        columns: dict[str, Any] = {"features": self.values}
+        if self.rows is not None:
+            columns["row"] = pa.array(self.rows)
+        if self.label is not None:
+            columns["label"] = self.label
+        return pa.table(columns)
+
+
 def choose_features(
     schema: pa.Schema,
-    id_name: str | None,
-    label_name: str | None,
-    feature_names: list[str] | None,
+    beside: Mapping[str, Sequence[str]],
+    wanted: str | Sequence[str] | None,
+    exclude: Sequence[str],
     origin: str | Path,
 ) -> list[str]:
     """Return the feature columns of a table, after checking that every name given is right.
@@ -45,62 +85,94 @@ def choose_features(
     ----------
     schema : pyarrow.Schema
         The table's columns.
-    id_name, label_name, feature_names
-        As for `reading.read_file`.
+    beside : mapping of str to sequence of str
+        The columns that are no features, by the key of the configuration that names them, such as `id`.
+    wanted : sequence of str or 'numeric' or None
+        Names, or patterns such as `PC*`; all numeric columns that are not `beside`; or all columns that are not, which
+        must be numeric.
+    exclude : sequence of str
+        Names or patterns of columns that are no features.
     origin : str or Path
         What messages call the table.
 
     Returns
     -------
     list of str
-        The names given, or those of all columns but id and label.
+        In the order of the names given, otherwise in the table's.
 
     Raises
     ------
     InputError
-        Where a name is unknown, occurs twice or names two things, where a feature is not numeric, where the table has
-        no features, and where an index of pandas would be taken for one.
+        Where a name is unknown, occurs twice or names two things, where a feature is not numeric, and where the table
+        has no features.
     """
     if repeated := [name for name, count in Counter(schema.names).items() if count > 1]:
         raise InputError(
             f"{origin} has more than one column of the name {listed(repeated)}. Give every column its own."
         )
-    for key, name in [("id", id_name), ("label", label_name), *(("features", name) for name in feature_names or [])]:
-        if name is not None and name not in schema.names:
-            raise unknown(origin, "column", key, name, schema.names)
-    if id_name is not None and id_name == label_name:
+    for key, names in beside.items():
+        for name in names:
+            if name not in schema.names:
+                raise unknown(origin, "column", key, name, schema.names)
+    if beside.get("id") and list(beside["id"]) == list(beside.get("label", [])):
         raise InputError(
-            f"`id` and `label` both name the column {id_name!r} of {origin}. Name two columns, or leave one out."
+            f"`id` and `label` both name the column {beside['id'][0]!r} of {origin}. "
+            "Name two columns, or leave one out."
         )
+    left_out = {name for names in beside.values() for name in names}
+    excluded = set(_matching("exclude", exclude, schema.names, origin))
 
     def text(names: Iterable[str]) -> list[str]:
         return [name for name in names if not _is_numeric(schema.field(name).type)]
 
-    if feature_names is not None:
-        if taken := [name for name in feature_names if name in (id_name, label_name)]:
-            raise InputError(f"`features` lists {listed(taken)}, which is already `id` or `label`. Take it out of one.")
-        if wrong := text(feature_names):
+    rest = [name for name in schema.names if name not in left_out | excluded]
+    if wanted is None or wanted == "numeric":
+        numeric = [name for name in rest if _is_numeric(schema.field(name).type)]
+        if wanted is None and (wrong := text(rest)):
             raise InputError(
-                f"`features` lists columns of {origin} that are not numeric: {listed(wrong)}. Leave them out."
+                f"{origin} has columns that are not numeric: {listed(wrong)}. Name them as `id`, `label` or "
+                "`annotations`, set `features: numeric`, or list the feature columns in `features`."
             )
-        return list(feature_names)
+        if not numeric:
+            raise InputError(f"{origin} has no columns of features. Give it at least one.")
+        return numeric
+    chosen = [name for name in _matching("features", wanted, schema.names, origin) if name not in excluded]
+    named = [name for name in chosen if name in left_out]
+    if taken := [name for name in named if name in wanted]:
+        raise InputError(
+            f"`features` lists {listed(taken)}, which is already `id`, `label` or one of `annotations`. "
+            "Take it out of one."
+        )
+    chosen = [name for name in chosen if name not in left_out]
+    if wrong := text(chosen):
+        raise InputError(f"`features` lists columns of {origin} that are not numeric: {listed(wrong)}. Leave them out.")
+    if not chosen:
+        raise InputError(f"`features` and `exclude` leave no column of {origin}. Keep at least one.")
+    return chosen
 
-    rest = [name for name in schema.names if name not in (id_name, label_name)]
-    # pandas stores row labels among the columns. As a feature, row numbers would outweigh all other features.
-    index_columns = (schema.pandas_metadata or {}).get("index_columns", [])
-    if index := [name for name in rest if name == "" or name in index_columns]:
-        raise InputError(
-            f"{origin} has an index among its columns: {listed(index)}. Write the file without it, name it as `id`, "
-            "or list the feature columns in `features`."
-        )
-    if wrong := text(rest):
-        raise InputError(
-            f"{origin} has columns that are not numeric: {listed(wrong)}. Name them as `id` or `label`, "
-            "or list the feature columns in `features`."
-        )
-    if not rest:
-        raise InputError(f"{origin} has no columns of features. Give it at least one.")
-    return rest
+
+def _matching(key: str, patterns: Sequence[str], names: Sequence[str], origin: str | Path) -> list[str]:
+    """Return the names that patterns mean, each once: a name means itself, `*`, `?` and `[…]` are as in file names."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        matched = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
+        if not matched:
+            raise unknown(origin, "column", key, pattern, names)
+        found |= dict.fromkeys(matched)
+    return list(found)
+
+
+def row_names(schema: pa.Schema) -> str | None:
+    """Return the column that holds names of the rows, where a program wrote them among the columns; None without one.
+
+    R's `write.csv` and pandas' `to_csv` write them into a first column without a name, which a second saving calls
+    `Unnamed: 0`; in Parquet pandas says which column it is.
+    """
+    stored = [name for name in (schema.pandas_metadata or {}).get("index_columns", []) if name in schema.names]
+    if len(stored) == 1:
+        return str(stored[0])
+    first = schema.names[0] if schema.names else None
+    return first if first in ("", "Unnamed: 0") else None
 
 
 def check_header(names: Sequence[str], origin: str | Path) -> None:
@@ -114,14 +186,14 @@ def check_header(names: Sequence[str], origin: str | Path) -> None:
         )
 
 
-def matrix_table(
+def matrix_features(
     matrix: np.ndarray,
     origin: str | Path,
     names: Sequence[str],
-    ids: np.ndarray | pa.Array | None = None,
-    labels: np.ndarray | pa.Array | None = None,
-) -> pa.Table:
-    """Return the checked table of a matrix of features.
+    missing: str = "refuse",
+    label: np.ndarray | None = None,
+) -> Features:
+    """Return the checked features of a matrix.
 
     Parameters
     ----------
@@ -131,35 +203,27 @@ def matrix_table(
         What messages call the data.
     names : sequence of str
         d names.
-    ids, labels : ndarray or pyarrow.Array of n values, optional
-        Without ids, rows are numbered from 0.
-
-    Returns
-    -------
-    pyarrow.Table
-        See `checked_table`.
+    missing : str
+        See `checked_features`.
+    label : ndarray of n values, optional
+        What the source itself gives its rows.
 
     Raises
     ------
     InputError
-        As for `checked_table`.
+        As for `checked_features`.
     """
     rows = block_rows(len(names))
     blocks = []
     with np.errstate(over="ignore", invalid="ignore"):  # What becomes infinite is found by the check.
         for start in range(0, len(matrix), rows):
             blocks.append(_as_lists(np.ascontiguousarray(matrix[start : start + rows], dtype=np.float32)))
-    id_values, label_values = (
-        None if given is None else pa.chunked_array([given if isinstance(given, pa.Array) else pa.array(given)])
-        for given in (ids, labels)
-    )
-    return checked_table(pa.chunked_array(blocks), names, id_values, label_values, origin)
+    given = None if label is None else pa.chunked_array([pa.array(label)])
+    return checked_features(pa.chunked_array(blocks), names, origin, missing, given)
 
 
-def frame_table(
-    features: pd.DataFrame, target: pd.Series | pd.DataFrame | None, origin: str
-) -> tuple[pa.Table, list[str]]:
-    """Return the checked table of a frame of features and a series of labels.
+def frame_features(features: pd.DataFrame, target: pd.Series | pd.DataFrame | None, origin: str) -> Features:
+    """Return the checked features of a frame, and a series of labels with them.
 
     Parameters
     ----------
@@ -169,13 +233,6 @@ def frame_table(
         The label, n values. A frame is what scikit-learn gives for several targets.
     origin : str
         What messages call the data.
-
-    Returns
-    -------
-    table : pyarrow.Table
-        See `checked_table`; rows are numbered from 0.
-    names : list of str
-        The features' names.
 
     Raises
     ------
@@ -198,8 +255,8 @@ def frame_table(
     names = columns.column_names
     check_not_empty(origin, columns.num_rows, len(names))
     blocks = [rows_as_lists(batch, names) for batch in columns.to_batches(block_rows(len(names)))]
-    labels = None if target is None else frame_columns(target.to_frame()).column(0)
-    return checked_table(pa.chunked_array(blocks), names, None, labels, origin), names
+    label = None if target is None else frame_columns(target.to_frame()).column(0)
+    return checked_features(pa.chunked_array(blocks), names, origin, label=label)
 
 
 def frame_columns(frame: pd.DataFrame) -> pa.Table:
@@ -225,62 +282,95 @@ def check_not_empty(origin: str | Path, rows: int, dimensions: int) -> None:
         raise InputError(f"{origin} has no {'features' if rows else 'rows'}. Give data with at least one.")
 
 
-def checked_table(
-    features: pa.ChunkedArray,
+def checked_features(
+    values: pa.ChunkedArray,
     names: Sequence[str],
-    ids: pa.ChunkedArray | None,
-    labels: pa.ChunkedArray | None,
     origin: str | Path,
-) -> pa.Table:
-    """Return the checked table of columns; see this module.
+    missing: str = "refuse",
+    label: pa.ChunkedArray | None = None,
+) -> Features:
+    """Return features whose values are all finite.
 
     Parameters
     ----------
-    features : pyarrow.ChunkedArray of fixed-size lists of d float32
+    values : pyarrow.ChunkedArray of fixed-size lists of d float32
         One list for each of n rows; see `rows_as_lists`.
     names : sequence of str
         d names of features.
-    ids : pyarrow.ChunkedArray or None
-        n integers or texts, also as categories. Without ids, rows are numbered from 0.
-    labels : pyarrow.ChunkedArray or None
-        n values.
     origin : str or Path
         What messages call the data.
-
-    Returns
-    -------
-    pyarrow.Table
-        `id` (int64 or string), `label` where there is one (int64, float64, or otherwise string) and `features`.
+    missing : {'refuse', 'drop', 'median'}
+        What becomes of values that are missing: an error; the rows are left out; the median of the column's other
+        values stands for them.
+    label : pyarrow.ChunkedArray, optional
+        n labels that the source itself gives its rows.
 
     Raises
     ------
     InputError
-        For features that are not finite, for ids that are missing, occur twice or are of another type, and for
-        infinite labels.
+        For features that are infinite or beyond float32, for missing ones where they are refused, for a column without
+        any value, and where no row is left.
     """
-    _check_finite(features, names, origin)
-    columns = {"id": pa.array(np.arange(len(features))) if ids is None else _id_column(ids, origin)}
-    if labels is not None:
-        columns["label"] = _label_column(labels, origin)
-    return pa.table({**columns, "features": features})
-
-
-def _check_finite(features: pa.ChunkedArray, names: Sequence[str], origin: str | Path) -> None:
-    bad_columns = np.zeros(len(names), dtype=bool)
-    bad_rows = 0
-    for chunk in features.chunks:
-        finite = np.isfinite(chunk.flatten().to_numpy()).reshape(len(chunk), len(names))
-        bad_columns |= ~finite.all(axis=0)
-        bad_rows += int(np.count_nonzero(~finite.all(axis=1)))
-    if bad_rows:
-        columns = listed([names[column] for column in np.flatnonzero(bad_columns).tolist()])
+    of_source = None if label is None else pa.chunked_array([label_column(label, origin)])
+    absent = np.zeros(len(names), dtype=np.int64)
+    absent_rows, infinite_rows, infinite = 0, 0, np.zeros(len(names), dtype=bool)
+    for chunk in values.chunks:
+        block = _block(chunk, len(names))
+        if np.isfinite(block.sum(dtype=np.float64)):  # as a rule, which saves looking at each value
+            continue
+        nan = np.isnan(block)
+        absent += nan.sum(axis=0)
+        absent_rows += int(nan.any(axis=1).sum())
+        infinite |= np.isinf(block).any(axis=0)
+        infinite_rows += int(np.isinf(block).any(axis=1).sum())
+    if infinite_rows or (absent_rows and missing == "refuse"):
+        bad = infinite | (absent > 0) if missing == "refuse" else infinite
+        count = _bad_rows(values, len(names), missing == "refuse")
+        columns = listed([names[column] for column in np.flatnonzero(bad).tolist()])
+        kinds = "missing, infinite or beyond float32 (3.4e38)" if missing == "refuse" else "infinite or beyond float32"
+        remedy = " For missing values see `missing`." if absent_rows and missing == "refuse" else ""
         raise InputError(
-            f"{origin} has {bad_rows} {'row' if bad_rows == 1 else 'rows'} with a value that is missing, infinite or "
-            f"beyond float32 (3.4e38), in the columns {columns}. Fill, rescale or drop them."
+            f"{origin} has {count} {'row' if count == 1 else 'rows'} with a value that is {kinds}, "
+            f"in the columns {columns}. Fill, rescale or drop them.{remedy}"
         )
+    if not absent_rows:
+        return Features(values, list(names), label=of_source)
+    counted = {names[column]: int(absent[column]) for column in np.flatnonzero(absent).tolist()}
+    if empty := [name for name, count in counted.items() if count == len(values)]:
+        raise InputError(f"{origin} has columns without any value: {listed(empty)}. Take them out by `exclude`.")
+    if missing == "median":
+        filled = _with_medians(values, np.flatnonzero(absent))
+        return Features(filled, list(names), missing=counted, label=of_source)
+    kept = np.concatenate([~np.isnan(_block(chunk, len(names))).any(axis=1) for chunk in values.chunks])
+    if not kept.any():
+        raise InputError(f"Every row of {origin} lacks a value. Set `missing: median`, or `exclude` columns.")
+    mask = pa.array(kept)
+    left = None if of_source is None else of_source.filter(mask)
+    return Features(values.filter(mask), list(names), np.flatnonzero(kept), len(values), counted, left)
 
 
-def _id_column(ids: pa.ChunkedArray, origin: str | Path) -> pa.Array:
+def _block(chunk: pa.Array, width: int) -> np.ndarray:
+    block: np.ndarray = chunk.flatten().to_numpy().reshape(len(chunk), width)
+    return block
+
+
+def _bad_rows(values: pa.ChunkedArray, width: int, also_missing: bool) -> int:
+    wrong = (lambda block: ~np.isfinite(block)) if also_missing else np.isinf
+    return sum(int(wrong(_block(chunk, width)).any(axis=1).sum()) for chunk in values.chunks)
+
+
+def _with_medians(values: pa.ChunkedArray, columns: np.ndarray) -> pa.ChunkedArray:
+    width = values.type.list_size
+    blocks = [_block(chunk, width).copy() for chunk in values.chunks]
+    for column in columns.tolist():
+        median = np.nanmedian(np.concatenate([block[:, column] for block in blocks]))
+        for block in blocks:
+            block[np.isnan(block[:, column]), column] = median
+    return pa.chunked_array([_as_lists(block) for block in blocks])
+
+
+def id_column(ids: pa.ChunkedArray, origin: str | Path) -> pa.Array:
+    """Return n integers or texts, also as categories, as checked ids: int64 or string, none missing, none twice."""
     ids = _decoded(ids)
     if pa.types.is_integer(ids.type):
         ids = ids.cast(pa.int64())
@@ -302,16 +392,45 @@ def _id_column(ids: pa.ChunkedArray, origin: str | Path) -> pa.Array:
     return ids.combine_chunks()
 
 
-def _label_column(labels: pa.ChunkedArray, origin: str | Path) -> pa.Array:
+def label_column(labels: pa.ChunkedArray, origin: str | Path, name: str = "label") -> pa.Array:
+    """Return n values as labels: int64, float64 (null for NaN), or otherwise string.
+
+    Parameters
+    ----------
+    labels : pyarrow.ChunkedArray
+        Numbers, texts, booleans, dates or categories.
+    origin : str or Path
+        What messages call the data.
+    name : str
+        What messages call the column.
+
+    Raises
+    ------
+    InputError
+        For infinite numbers, and for values of another kind.
+    """
     labels = _decoded(labels)
     if pa.types.is_integer(labels.type):
         return labels.cast(pa.int64()).combine_chunks()
     if not (pa.types.is_floating(labels.type) or pa.types.is_decimal(labels.type)):
-        return labels.cast(pa.string()).combine_chunks()
+        try:
+            return labels.cast(pa.string()).combine_chunks()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise InputError(
+                f"The `{name}` of {origin} is of type {labels.type}. Make it text, numbers, booleans or dates."
+            ) from None
     labels = labels.cast(pa.float64()).combine_chunks()
     if infinite := pc.sum(pc.is_inf(labels)).as_py():
-        raise InputError(f"The `label` of {origin} is infinite in {infinite} rows. Make it finite, or missing.")
+        raise InputError(f"The `{name}` of {origin} is infinite in {infinite} rows. Make it finite, or missing.")
     return pc.if_else(pc.is_nan(labels), None, labels)
+
+
+def annotation_column(values: pa.ChunkedArray, origin: str | Path, name: str) -> pa.Array:
+    """Return n values as an annotation: as `label_column` does, but booleans stay booleans."""
+    decoded = _decoded(values)
+    if pa.types.is_boolean(decoded.type):
+        return decoded.combine_chunks()
+    return label_column(decoded, origin, name)
 
 
 def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -345,7 +464,7 @@ def _plain_numbers(text: pa.ChunkedArray, kinds: Mapping[str, pa.DataType]) -> p
 def rows_as_lists(batch: pa.RecordBatch, names: Sequence[str]) -> pa.FixedSizeListArray:
     """Return the named columns of a batch as one list of float32 for each row.
 
-    Missing values become NaN, and values beyond float32 infinite; `checked_table` refuses both.
+    Missing values become NaN, and values beyond float32 infinite; see `checked_features`.
     """
     block = np.empty((batch.num_rows, len(names)), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):

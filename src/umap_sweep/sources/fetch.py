@@ -1,6 +1,6 @@
-"""Fetch a data set and store it as one checked table: `id`, `label` where there is one, and `features`.
+"""Fetch the features of a data set and store them as one checked table; see `umap_sweep.sources.data_table`.
 
-Every source ends in the same table; see `umap_sweep.sources.data_table`.
+What names and describes its rows is stored beside them, by `umap_sweep.sources.rows`, so that it may change alone.
 """
 
 import hashlib
@@ -24,6 +24,16 @@ from umap_sweep.sources import data_table, reading
 # Seconds without a byte after which a server counts as gone.
 TIMEOUT = 30
 
+# What of each source its features depend on; the rest names and describes rows.
+OWN_KEYS = {
+    "sklearn": ("source", "name"),
+    "tutorial_blobs": ("source", "seed", "rows", "dimensions"),
+    "openml": ("source", "name", "version"),
+    "url": ("source", "sha256", "features", "exclude", "missing"),
+    "file": ("source", "sha256", "features", "exclude", "missing"),
+    "anndata": ("source", "layer", "obsm", "sha256", "missing"),
+}
+
 _NETWORK_ERRORS = (
     urllib.error.URLError,
     http.client.HTTPException,
@@ -34,8 +44,8 @@ _NETWORK_ERRORS = (
 )
 
 
-def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Path) -> tuple[pa.Table, list[str]]:
-    """Return the data set of a source and the names of its features.
+def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Path) -> data_table.Features:
+    """Return the features of a source.
 
     Parameters
     ----------
@@ -46,19 +56,12 @@ def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Pa
     download : str or Path
         Folder that keeps the raw downloads: a file that is there already, and is right, is not fetched again.
 
-    Returns
-    -------
-    table : pyarrow.Table
-        Columns `id`, `label` (where there is one) and `features` (fixed_size_list<float32>).
-    names : list of str
-        One name for each feature.
-
     Raises
     ------
     InputError
         Where the data cannot be had, or is not what the source says.
     """
-    given = {key: value for key, value in source.items() if key != "source"}
+    given = {key: value for key, value in source.items() if key in OWN_KEYS[source["source"]] and key != "source"}
     match source["source"]:
         case "sklearn":
             return sklearn_data(**given)
@@ -67,18 +70,26 @@ def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Pa
         case "openml":
             return openml_data(**given, download=download)
         case "url":
-            path = download_file(given["url"], given["sha256"], download)
+            path = download_file(source["url"], source["sha256"], download)
     assert path is not None  # the sources that are left, file and anndata, have one
-    if "sha256" in given and source["source"] != "url":
-        check_sha256(path, given["sha256"], path)
+    if "sha256" in source and source["source"] != "url":
+        check_sha256(path, source["sha256"], path)
+    missing = source.get("missing", "refuse")
     if source["source"] == "anndata":
         from umap_sweep.sources import h5ad
 
-        return h5ad.read(path, given.get("layer"), given.get("obsm"), given.get("id"), given.get("label"))
-    return reading.read_file(path, given.get("id"), given.get("label"), given.get("features"))
+        return h5ad.read_features(path, source.get("layer"), source.get("obsm"), missing)
+    return reading.read_features(path, beside(source), source.get("features"), source.get("exclude", []), missing)
 
 
-def sklearn_data(name: str) -> tuple[pa.Table, list[str]]:
+def beside(source: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the columns of a source that are no features, by the key that names them."""
+    named = {key: [source[key]] for key in ("id", "label") if key in source}
+    own = [name for name in source.get("annotations", []) if isinstance(name, str)]
+    return named | ({"annotations": own} if own else {})
+
+
+def sklearn_data(name: str) -> data_table.Features:
     """Return one of scikit-learn's own data sets.
 
     Parameters
@@ -87,10 +98,8 @@ def sklearn_data(name: str) -> tuple[pa.Table, list[str]]:
 
     Returns
     -------
-    table : pyarrow.Table
+    data_table.Features
         The label is the class's name where classes have names, otherwise the target: int64 or float64.
-    names : list of str
-        The features' names.
     """
     import sklearn.datasets
 
@@ -99,10 +108,10 @@ def sklearn_data(name: str) -> tuple[pa.Table, list[str]]:
     named = classes is not None and classes.dtype.kind == "U"
     names = [str(feature) for feature in data.feature_names]
     labels = classes[data.target] if named else data.target
-    return data_table.matrix_table(data.data, name, names=names, labels=labels), names
+    return data_table.matrix_features(data.data, name, names, label=labels)
 
 
-def tutorial_blobs(seed: int = 42, rows: int = 1700, dimensions: int = 60) -> tuple[pa.Table, list[str]]:
+def tutorial_blobs(seed: int = 42, rows: int = 1700, dimensions: int = 60) -> data_table.Features:
     """Return the synthetic data of umap-learn's tutorial "Precomputed k-nn": three copies of one uniform cloud.
 
     The tutorial draws from numpy's global generator without a seed; here the generator has one.
@@ -118,19 +127,17 @@ def tutorial_blobs(seed: int = 42, rows: int = 1700, dimensions: int = 60) -> tu
 
     Returns
     -------
-    table : pyarrow.Table
-        3 × `rows` rows; the label is 1, 2 or 3, by copy.
-    names : list of str
-        The features' numbers from 0.
+    data_table.Features
+        3 × `rows` rows; the label is 1, 2 or 3, by copy. The features' names are their numbers from 0.
     """
     cloud = np.random.RandomState(seed).rand(rows, dimensions)
     matrix = np.concatenate((cloud + 20, cloud, cloud - 20))
-    names = data_table.numbered(dimensions)
-    return data_table.matrix_table(matrix, "tutorial_blobs", names=names, labels=np.repeat([1, 2, 3], rows)), names
+    labels = np.repeat([1, 2, 3], rows)
+    return data_table.matrix_features(matrix, "tutorial_blobs", data_table.numbered(dimensions), label=labels)
 
 
-def openml_data(name: str, version: int, download: str | Path) -> tuple[pa.Table, list[str]]:
-    """Return a data set of OpenML; its target becomes the label.
+def openml_data(name: str, version: int, download: str | Path) -> data_table.Features:
+    """Return a data set of OpenML; its target is the label.
 
     Parameters
     ----------
@@ -138,13 +145,6 @@ def openml_data(name: str, version: int, download: str | Path) -> tuple[pa.Table
     version : int
     download : str or Path
         Folder that scikit-learn keeps what it downloads in.
-
-    Returns
-    -------
-    table : pyarrow.Table
-        See `umap_sweep.sources.data_table`.
-    names : list of str
-        The features' names.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def openml_data(name: str, version: int, download: str | Path) -> tuple[pa.Table
         ) from error
     features, target = data["data"], data["target"]
     del data  # it holds a second copy of every value
-    return data_table.frame_table(features, target, origin)
+    return data_table.frame_features(features, target, origin)
 
 
 def download_file(url: str, sha256: str, download: str | Path) -> Path:
@@ -197,8 +197,8 @@ def download_file(url: str, sha256: str, download: str | Path) -> Path:
     import pooch
     import requests
 
-    name = Path(unquote(urlsplit(url).path)).name
-    reading.suffix_of(name, url)  # refuses an unknown format before a long download, not after it
+    kept_as = kept_file(url, sha256, download)
+    reading.suffix_of(kept_as.name, url)  # refuses an unknown format before a long download, not after it
     transfer = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT, chunk_size=2**20)
 
     def transfer_and_check(url: str, part: str, retriever: Any) -> None:
@@ -206,9 +206,7 @@ def download_file(url: str, sha256: str, download: str | Path) -> Path:
         check_sha256(part, sha256, url)
 
     try:
-        kept = pooch.retrieve(
-            url, known_hash=sha256, fname=f"{sha256[:16]}-{name}", path=download, downloader=transfer_and_check
-        )
+        kept = pooch.retrieve(url, known_hash=sha256, fname=kept_as.name, path=download, downloader=transfer_and_check)
     except requests.HTTPError as error:
         answer = f"{error.response.status_code} {error.response.reason}"
         raise InputError(f"{url} could not be downloaded: the server answers {answer!r}. Check `url`.") from error
@@ -218,6 +216,11 @@ def download_file(url: str, sha256: str, download: str | Path) -> Path:
             "or get the file another way and use `source: file`."
         ) from error
     return Path(kept)
+
+
+def kept_file(url: str, sha256: str, download: str | Path) -> Path:
+    """Return where the file of a URL is kept once it is downloaded; see `download_file`."""
+    return Path(download) / f"{sha256[:16]}-{Path(unquote(urlsplit(url).path)).name}"
 
 
 def check_sha256(path: str | Path, expected: str, origin: str | Path) -> None:
@@ -249,7 +252,7 @@ def check_sha256(path: str | Path, expected: str, origin: str | Path) -> None:
 def compute(
     dataset: str, source: Mapping[str, Any], path: str | Path | None, download: str | Path | None, out: str | Path
 ) -> None:
-    """Fetch a data set and store it.
+    """Fetch the features of a data set and store them.
 
     Parameters
     ----------
@@ -260,7 +263,9 @@ def compute(
     download : str or Path or None
         Folder for raw downloads, kept; beside `out` where it is not given.
     out : str or Path
-        Receives the table; its record holds the number of rows and the names of the features.
+        Receives the table of `data_table.Features`. Its record holds the numbers of rows and of those that the source
+        has, the names of the features, how many values were missing in which of them, and the `origin`: what of the
+        source they depend on. The fingerprint is that of the features alone.
 
     Raises
     ------
@@ -268,14 +273,68 @@ def compute(
         As for `fetch`.
     """
     socket.setdefaulttimeout(TIMEOUT)  # scikit-learn's client of OpenML sets none
-    table, names = fetch(source, path, download or Path(out).with_name("download"))
+    logger = logging.getLogger("umap_sweep")
+    read_from = origin(source, path)  # before it is read, so that a file that changes meanwhile counts as changed
+    features = fetch(source, path, download or Path(out).with_name("download"))
+    table = features.table()
     record = store.make_record(
         "data",
-        key={"dataset": dataset, "source": dict(source)},
-        values=store.fingerprint(table),
+        key={"dataset": dataset},
+        values=fingerprint(features),
         rows=table.num_rows,
-        dimensions=len(names),
-        feature_names=names,
+        source_rows=features.source_rows or table.num_rows,
+        dimensions=len(features.names),
+        feature_names=features.names,
+        missing=features.missing,
+        origin=read_from,
     )
     store.write(out, table, record, dictionary=["label"] if "label" in table.column_names else False)
-    logging.getLogger("umap_sweep").info("%s: %d rows, %d features", dataset, table.num_rows, len(names))
+    logger.info(
+        "%s: %d rows, %d features: %s", dataset, table.num_rows, len(features.names), data_table.listed(features.names)
+    )
+    if features.missing:
+        left_out = (features.source_rows or table.num_rows) - table.num_rows
+        became = f"{left_out} rows are left out" if left_out else "medians stand for them"
+        counts = ", ".join(f"{count} in {name!r}" for name, count in features.missing.items())
+        logger.warning("%s: values are missing, and %s: %s", dataset, became, counts)
+
+
+def fingerprint(features: data_table.Features) -> str:
+    """Return the fingerprint that a stored data set has: that of its features alone."""
+    return store.fingerprint(pa.table({"features": features.values}))
+
+
+def is_stored(features: data_table.Features, data: str | Path) -> bool:
+    """Return whether these are the features of a stored data set: the same values, names and rows of the source."""
+    record = store.read_record(data)
+    if fingerprint(features) != record["fingerprint"] or features.names != record["feature_names"]:
+        return False
+    kept = store.read(data, ["row"]).column("row").to_pylist() if "row" in store.column_names(data) else None
+    return (None if features.rows is None else features.rows.tolist()) == kept
+
+
+def origin(source: Mapping[str, Any], path: str | Path | None) -> dict[str, Any]:
+    """Return what of a source its features depend on, by which a change is noticed without reading it.
+
+    Parameters
+    ----------
+    source : mapping
+        One of the configuration's sources.
+    path : str or Path or None
+        Its file, where it has one of the user's.
+
+    Returns
+    -------
+    dict
+        `settings`: the part of the source that decides which features it has. Where they are all columns but those with
+        another use, the names of these are part of it. `file`: size in bytes, and when it was changed, in nanoseconds;
+        not where the source has no file, or its content is pinned. Its path is no part of it, as a file may be moved.
+    """
+    settings = {key: value for key, value in source.items() if key in OWN_KEYS[source["source"]]}
+    if source["source"] in ("file", "url") and (settings.get("features") in (None, "numeric")):
+        settings["beside"] = sorted({name for names in beside(source).values() for name in names})
+    found: dict[str, Any] = {"settings": settings}
+    if path is not None and "sha256" not in source and Path(path).exists():
+        status = Path(path).stat()
+        found["file"] = {"size": status.st_size, "modified": status.st_mtime_ns}
+    return found

@@ -44,45 +44,33 @@ class Neighbors:
     names: list[str]
 
 
-def read(
-    path: str | Path,
-    layer: str | None = None,
-    obsm: str | None = None,
-    id_name: str | None = None,
-    label_name: str | None = None,
-) -> tuple[pa.Table, list[str]]:
-    """Return the data set of an AnnData file.
+def read_features(
+    path: str | Path, layer: str | None = None, obsm: str | None = None, missing: str = "refuse"
+) -> data_table.Features:
+    """Return the features of an AnnData file.
 
     Parameters
     ----------
     path : str or Path
     layer, obsm : str or None
         The layer or the obsm entry that holds the features; without both, X does.
-    id_name, label_name : str or None
-        Columns of obs. Without an id, the obs names are the ids. A categorical label is text.
+    missing : str
+        See `data_table.checked_features`.
 
     Returns
     -------
-    table : pyarrow.Table
-        See `data_table.checked_table`. A sparse matrix becomes dense.
-    names : list of str
-        The var names. Of an obsm entry, its columns' names where it has them, otherwise its own name and a number from
-        1, such as `X_pca_1`.
+    data_table.Features
+        A sparse matrix becomes dense. The names are the var names; of an obsm entry, its columns' names where it has
+        them, otherwise its own name and a number from 1, such as `X_pca_1`.
 
     Raises
     ------
     InputError
         Where the file is missing, damaged or of another format, lacks what is named, has no rows or features, or two
-        of one name; where an id is missing or occurs twice; and where a feature is not numeric and finite in float32.
+        of one name; and where a feature is not numeric and finite in float32.
     """
     with _opened(path) as file:
-        if id_name is not None and id_name == label_name:
-            raise InputError(
-                f"`id` and `label` both name the column {id_name!r} of {path}. Name two columns, or leave one out."
-            )
-        obs = _read(file["obs"])
-        ids = _ids(obs, id_name, path)
-        labels = None if label_name is None else _labels(_column(obs, "label", label_name, path))
+        rows = len(_read(file["obs"][file["obs"].attrs["_index"]]))
         element, what = _chosen(file, layer, obsm, path)
         if element.attrs.get("encoding-type") == "dataframe":
             matrix, names = _frame_values(_read(element), what)
@@ -90,12 +78,40 @@ def read(
             matrix = _dense(element, what) if isinstance(element, h5py.Dataset) else _from_sparse(element, what)
             width = matrix.shape[1]
             names = _var_names(file["var"], path) if obsm is None else [f"{obsm}_{i + 1}" for i in range(width)]
-        if matrix.shape != (len(obs), len(names)):
+        if matrix.shape != (rows, len(names)):
             raise InputError(
-                f"{what} has the shape {matrix.shape}, and the file names {len(obs)} rows and {len(names)} columns. "
+                f"{what} has the shape {matrix.shape}, and the file names {rows} rows and {len(names)} columns. "
                 "Write it again with anndata."
             )
-    return data_table.matrix_table(matrix, what, names, ids, labels), names
+    return data_table.matrix_features(matrix, what, names, missing)
+
+
+def read_columns(path: str | Path, id_name: str | None = None, names: Sequence[str] = ()) -> reading.Columns:
+    """Return what names and describes the rows of an AnnData file.
+
+    Parameters
+    ----------
+    path : str or Path
+    id_name : str or None
+        A column of obs. Without it, the obs names are the ids.
+    names : sequence of str
+        Columns of obs. Categories are text, also where they are numbers, such as those of clusters.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing, damaged or of another format, lacks what is named, or names rows twice.
+    """
+    with _opened(path) as file:
+        obs = _read(file["obs"])
+        others = {name: pa.chunked_array([_labels(_column(obs, "label or annotations", name, path))]) for name in names}
+        return reading.Columns(pa.chunked_array([_ids(obs, id_name, path)]), others)
+
+
+def obs_columns(path: str | Path) -> list[str]:
+    """Return the names of the columns of obs."""
+    with _opened(path) as file:
+        return [str(name) for name in _read(file["obs"]).columns]
 
 
 def read_ids(path: str | Path, id_name: str | None = None) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Tables and arrays as files have them, read into the checked table of `umap_sweep.sources.data_table`."""
+"""Tables and arrays as files have them, read into the checked tables of `umap_sweep.sources.data_table`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,114 +40,229 @@ _Reader = Callable[[list[str], list[str]], Iterable[pa.RecordBatch]]
 _BAD_NUMBER = re.compile(r"In CSV column #([0-9]+): .*(invalid value '.*')")
 
 
-def read_file(
-    path: str | Path, id_name: str | None = None, label_name: str | None = None, feature_names: list[str] | None = None
-) -> tuple[pa.Table, list[str]]:
-    """Return the data set of a file in one of the formats of `SUFFIXES`, recognised by the end of its name.
+@dataclass(frozen=True)
+class Columns:
+    """What names and describes the rows of a source, as the source has it.
+
+    Attributes
+    ----------
+    ids : pyarrow.ChunkedArray or None
+        None where rows have no names but their numbers.
+    others : dict of str to pyarrow.ChunkedArray
+        The columns asked for, by name.
+    """
+
+    ids: pa.ChunkedArray | None
+    others: dict[str, pa.ChunkedArray]
+
+
+def read_features(
+    path: str | Path,
+    beside: Mapping[str, Sequence[str]] | None = None,
+    wanted: str | Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+    missing: str = "refuse",
+) -> data_table.Features:
+    """Return the features of a file in one of the formats of `SUFFIXES`, recognised by the end of its name.
 
     Parameters
     ----------
     path : str or Path
-    id_name, label_name : str or None
-        Columns, or arrays of an .npz. Without an id, rows are numbered from 0. Without a label, an .npz's array `y` is
-        the label.
-    feature_names : list of str or None
-        Feature columns, in this order. Without them, all columns but id and label, which then must be numeric.
-
-    Returns
-    -------
-    table : pyarrow.Table
-        See `data_table.checked_table`. Text is kept as it is, but in text formats ids and labels that are numbers
-        throughout become numbers; see `data_table.id_from_text` and `data_table.label_from_text`.
-    names : list of str
-        The feature columns' names; of an array, the columns' numbers from 0.
+    beside : mapping of str to sequence of str
+        The columns, or arrays of an .npz, that are `id`, `label` and `annotations`. Without an id, a column of names of
+        rows (see `data_table.row_names`) is no feature either, unless `exclude` or `wanted` names it.
+    wanted, exclude
+        See `data_table.choose_features`. Those of an array are all of its columns, named by their numbers from 0.
+    missing : str
+        See `data_table.checked_features`.
 
     Raises
     ------
     InputError
         Where the file is missing, damaged or of another format, has no rows or features, a name is unknown or names
-        two things, an id is missing or occurs twice, a feature is not numeric and finite in float32, or a label is
-        infinite.
+        two things, or a feature is not numeric and finite in float32.
     """
     path = Path(path)
     suffix = suffix_of(path.name, path)
     check_exists(path)
-    read = _read_arrays if suffix in (".npy", ".npz") else _read_columns
+    left_out = {key: list(names) for key, names in (beside or {}).items()}
     with explaining_damage(path, suffix):
-        return read(path, suffix, id_name, label_name, feature_names)
+        if suffix in (".npy", ".npz"):
+            if wanted is not None or exclude:
+                key = "features" if wanted is not None else "exclude"
+                raise InputError(f"`{key}` selects columns by name, and those of {path} have none. Leave it out.")
+            return _array_features(path, suffix, left_out, missing)
+        return _column_features(path, suffix, left_out, wanted, exclude, missing)
 
 
-def _read_arrays(
-    path: Path, suffix: str, id_name: str | None, label_name: str | None, feature_names: list[str] | None
-) -> tuple[pa.Table, list[str]]:
-    if feature_names is not None:
-        raise InputError(f"`features` selects columns by name, and those of {path} have none. Leave it out.")
-    ids = labels = None
+def read_columns(
+    path: str | Path,
+    id_name: str | None,
+    names: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    rows: int | None = None,
+) -> Columns:
+    """Return what names and describes the rows of a file.
+
+    Parameters
+    ----------
+    path : str or Path
+    id_name : str or None
+        The column (or array of an .npz) of the ids. Without it, a column of names of rows is taken, where the file has
+        one that `exclude` does not name.
+    names : sequence of str
+        Further columns, or arrays of an .npz.
+    exclude : sequence of str
+        As for `read_features`.
+    rows : int, optional
+        How many values an array of an .npz must have.
+
+    Returns
+    -------
+    Columns
+        Text is kept as it is, but in text formats columns that are numbers throughout become numbers; see
+        `data_table.id_from_text` and `data_table.label_from_text`.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing, damaged or of another format, or a name is unknown.
+    """
+    path = Path(path)
+    suffix = suffix_of(path.name, path)
+    check_exists(path)
+    with explaining_damage(path, suffix):
+        if suffix == ".npy":
+            if id_name is not None or names:
+                raise InputError(f"{path} holds features alone. Save an .npz with X, y and what describes the rows.")
+            return Columns(None, {})
+        if suffix == ".npz":
+            with _opened_arrays(path) as archive:
+                found = {name: pa.chunked_array([pa.array(_of_rows(archive, name, path, rows))]) for name in names}
+                ids = None if id_name is None else pa.chunked_array([pa.array(_of_rows(archive, id_name, path, rows))])
+                return Columns(ids, found)
+        return _row_columns(path, suffix, id_name, names, exclude)
+
+
+def column_names(path: str | Path) -> list[str]:
+    """Return the names of the columns of a table, without a column of names of its rows.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing, damaged, or no table.
+    """
+    path = Path(path)
+    suffix = suffix_of(path.name, path)
+    check_exists(path)
+    if suffix in (".npy", ".npz"):
+        raise InputError(f"{path} is no table. Give a file of named columns, such as CSV or Parquet.")
+    with explaining_damage(path, suffix):
+        schema, _ = _open_columns(path, suffix)
+        return [name for name in schema.names if name != data_table.row_names(schema)]
+
+
+def default_label(path: str | Path) -> str | None:
+    """Return the array that is the label of a file where none is named: `y` of an .npz."""
+    if suffix_of(Path(path).name, path) != ".npz":
+        return None
+    check_exists(path)
+    with explaining_damage(path, ".npz"), _opened_arrays(Path(path)) as archive:
+        return "y" if "y" in archive else None
+
+
+def _array_features(path: Path, suffix: str, beside: Mapping[str, list[str]], missing: str) -> data_table.Features:
+    named = [(key, name) for key, names in beside.items() for name in names]
     if suffix == ".npy":
-        if id_name is not None or label_name is not None:
-            raise InputError(f"{path} holds features alone. Leave out `id` and `label`, or save an .npz with X and y.")
+        if named:
+            raise InputError(f"{path} holds features alone. Leave out `{named[0][0]}`, or save an .npz with X and y.")
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
         data_table.check_matrix(matrix.shape, matrix.dtype, f"The array in {path}")
     else:
-        with zipfile.ZipFile(path):  # np.load would take a file that is no archive for one of another format
-            pass
-        with np.load(path, allow_pickle=False) as archive:
-            if "X" not in archive:
-                known = data_table.listed(archive.files)
-                raise InputError(f"{path} has no array 'X', only {known}. Save the features as X.")
-            for key, name in (("id", id_name), ("label", label_name)):
-                if name is not None and name not in archive:
+        with _opened_arrays(path) as archive:
+            for key, name in named:
+                if name not in archive:
                     raise data_table.unknown(path, "array", key, name, archive.files)
-            if label_name is None and "y" in archive and id_name != "y":
-                label_name = "y"
-            if "X" in (id_name, label_name) or (id_name is not None and id_name == label_name):
+            ids, labels = (next(iter(beside.get(key, [])), None) for key in ("id", "label"))
+            if "X" in [name for _, name in named] or (ids is not None and ids == labels):
                 raise InputError(
-                    f"`id` is {id_name!r} and `label` is {label_name!r}, and X of {path} holds the features. "
+                    f"`id` is {ids!r} and `label` is {labels!r}, and X of {path} holds the features. "
                     "Each needs an array of its own."
                 )
             matrix = archive["X"]
             data_table.check_matrix(matrix.shape, matrix.dtype, f"The array 'X' in {path}")
-            ids, labels = (
-                None if name is None else _values_for(matrix, archive, name, path) for name in (id_name, label_name)
-            )
-    names = data_table.numbered(matrix.shape[1])
-    return data_table.matrix_table(matrix, path, names, ids, labels), names
+            for _, name in named:
+                _of_rows(archive, name, path, len(matrix))
+    return data_table.matrix_features(matrix, path, data_table.numbered(matrix.shape[1]), missing)
 
 
-def _values_for(matrix: np.ndarray, archive: Mapping[str, np.ndarray], name: str, path: Path) -> np.ndarray:
-    values = archive[name]
-    if values.shape != matrix.shape[:1]:
+@contextmanager
+def _opened_arrays(path: Path) -> Iterator[Any]:
+    with zipfile.ZipFile(path):  # np.load would take a file that is no archive for one of another format
+        pass
+    with np.load(path, allow_pickle=False) as archive:
+        if "X" not in archive:
+            known = data_table.listed(archive.files)
+            raise InputError(f"{path} has no array 'X', only {known}. Save the features as X.")
+        yield archive
+
+
+def _of_rows(archive: Any, name: str, path: Path, rows: int | None = None) -> np.ndarray:
+    values: np.ndarray = archive[name]
+    if values.ndim != 1 or (rows is not None and len(values) != rows):
+        of_rows = "" if rows is None else f", and X has {rows} rows"
         raise InputError(
-            f"The array {name!r} in {path} has the shape {values.shape}, and X has {len(matrix)} rows. "
-            "Save one value for each row."
+            f"The array {name!r} in {path} has the shape {values.shape}{of_rows}. Save one value for each row."
         )
     return values
 
 
-def _read_columns(
-    path: Path, suffix: str, id_name: str | None, label_name: str | None, feature_names: list[str] | None
-) -> tuple[pa.Table, list[str]]:
+def _column_features(
+    path: Path,
+    suffix: str,
+    beside: dict[str, list[str]],
+    wanted: str | Sequence[str] | None,
+    exclude: Sequence[str],
+    missing: str,
+) -> data_table.Features:
     schema, read = _open_columns(path, suffix)
-    is_text = suffix in _DELIMITERS
-    if is_text and feature_names is None:
+    if suffix in _DELIMITERS and wanted is None:
         data_table.check_header(schema.names, path)
-    names = data_table.choose_features(schema, id_name, label_name, feature_names, path)
-    beside: dict[str, list[pa.Array]] = {name: [] for name in (id_name, label_name) if name is not None}
+    named = [*exclude, *(wanted if wanted is not None and wanted != "numeric" else [])]
+    own = data_table.row_names(schema)
+    if not beside.get("id") and own is not None and own not in named:
+        beside = beside | {"id": [own]}
+    names = data_table.choose_features(schema, beside, wanted, exclude, path)
     blocks = []
     rows = data_table.block_rows(len(names))
-    for batch in read(names, list(beside)):
-        for name, values in beside.items():
-            values.append(batch.column(name))
+    for batch in read(names, []):
         blocks += [
             data_table.rows_as_lists(batch.slice(start, rows), names) for start in range(0, batch.num_rows, rows)
         ]
     data_table.check_not_empty(path, len(blocks), len(names))
-    ids, labels = (None if name is None else pa.chunked_array(beside[name]) for name in (id_name, label_name))
-    if is_text and ids is not None:
-        ids = data_table.id_from_text(ids)
-    if is_text and labels is not None:
-        labels = data_table.label_from_text(labels)
-    return data_table.checked_table(pa.chunked_array(blocks), names, ids, labels, path), names
+    return data_table.checked_features(pa.chunked_array(blocks), names, path, missing)
+
+
+def _row_columns(path: Path, suffix: str, id_name: str | None, names: Sequence[str], exclude: Sequence[str]) -> Columns:
+    schema, read = _open_columns(path, suffix)
+    if id_name is None:
+        own = data_table.row_names(schema)
+        id_name = own if own not in exclude else None
+    wanted = list(dict.fromkeys([*([] if id_name is None else [id_name]), *names]))
+    for name in wanted:
+        if name not in schema.names:
+            raise data_table.unknown(path, "column", "id" if name == id_name else "annotations", name, schema.names)
+    if not wanted:
+        return Columns(None, {})
+    parts: dict[str, list[pa.Array]] = {name: [] for name in wanted}
+    for batch in read([], wanted):
+        for name, values in parts.items():
+            values.append(batch.column(name))
+    found = {name: pa.chunked_array(values) for name, values in parts.items()}
+    is_text = suffix in _DELIMITERS
+    ids = None if id_name is None else found[id_name]
+    others = {name: data_table.label_from_text(found[name]) if is_text else found[name] for name in names}
+    return Columns(data_table.id_from_text(ids) if is_text and ids is not None else ids, others)
 
 
 def _open_columns(path: Path, suffix: str) -> tuple[pa.Schema, _Reader]:
@@ -191,7 +307,7 @@ def _open_columns(path: Path, suffix: str) -> tuple[pa.Schema, _Reader]:
                 raise
             raise InputError(
                 f"The column {schema.names[int(found[1])]!r} of {path} is not numeric throughout ({found[2]}). "
-                "Mend the value, name the column as `id` or `label`, or leave it out of `features`."
+                "Mend the value, name the column as `id` or `label`, or take it out by `exclude`."
             ) from error
 
     return schema, read_text

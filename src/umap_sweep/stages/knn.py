@@ -275,6 +275,7 @@ def make(
     metric_kwds: dict[str, float],
     neighbors_key: str | None,
     threads: int,
+    rows: str | Path | None = None,
 ) -> None:
     """Store the k-NN of a stored data set: computed (see `compute`), or made elsewhere (see `bring_in`).
 
@@ -292,6 +293,8 @@ def make(
         Seed of the generator that `nearest_neighbors` takes.
     neighbors_key : str, optional
         Which k-NN of an AnnData file; see `umap_sweep.sources.imported_knn.read`.
+    rows : path, optional
+        What names the rows, which an imported k-NN must agree with.
 
     Raises
     ------
@@ -300,7 +303,7 @@ def make(
     """
     if method == "imported":
         assert imported is not None
-        bring_in(data, imported, out, k, metric, metric_kwds, neighbors_key)
+        bring_in(data, imported, out, k, metric, metric_kwds, neighbors_key, rows)
     else:
         compute(data, out, k, metric, method, seed, n_jobs, metric_kwds, threads)
 
@@ -356,6 +359,7 @@ def bring_in(
     metric: str,
     metric_kwds: dict[str, float],
     neighbors_key: str | None = None,
+    rows: str | Path | None = None,
 ) -> None:
     """Store a k-NN that was made elsewhere, for a stored data set; see `umap_sweep.sources.imported_knn.read`.
 
@@ -368,7 +372,7 @@ def bring_in(
     features = store.read_features(data)
     _check_k(k, len(features))
     check_metric(features, metric)
-    ids = store.read_rows(data).column("id")
+    ids = pa.chunked_array([np.arange(len(features))]) if rows is None else store.read_rows(rows).column("id")
     indices, distances = imported_knn.read(path, k, ids, metric, neighbors_key)
     logger.info("k-NN of %d rows from %s, k=%d, metric %s", len(indices), path, k, metric)
     apart = _apart_from_data(features, indices, distances, metric, metric_kwds)

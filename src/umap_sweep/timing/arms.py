@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -37,8 +38,8 @@ STAGE_OF_JOB = {
     "knn": "knn",
     "graph": "graph",
     "initial_layout": "initial_layout",
-    "embeddings": "layout",
-    "embedding": "layout",
+    "layouts": "layout",
+    "layout": "layout",
 }
 
 # The variables that libraries take their number of threads from.
@@ -258,13 +259,15 @@ def run_pipeline(
     shutil.rmtree(results, ignore_errors=True)
     (results / "data").mkdir(parents=True)
     shutil.copy2(data, results / "data" / "data.parquet")
+    features = folder / "features.npy"
+    np.save(features, store.read_features(data))
     table = [["n_neighbors", "min_dist", "seed", "knn_seed"]]
     table += [[cell[name] for name in table[0]] for cell in cells]
     with (folder / "cells.tsv").open("w", newline="") as file:
         csv.writer(file, delimiter="\t").writerows(table)
     config = {name: settings[name] for name in SETTINGS}
     config |= {"dataset": "timed", "grid": {"table": "cells.tsv"}, "claims": {"dataset": "timed"}}
-    config["datasets"] = {"timed": {"source": "file", "path": str(data.absolute())}}
+    config["datasets"] = {"timed": {"source": "file", "path": str(features.absolute())}}
     (folder / "config.json").write_text(json.dumps(config))
     lines = folder / "seen.jsonl"
     lines.unlink(missing_ok=True)
@@ -415,7 +418,7 @@ def compute(
             "knn.method is imported, and there is no k-NN to time; choose another method to time the grid."
         )
     data, out = Path(data).absolute(), Path(out)
-    k, rows = max(cell["knn_k"] for cell in cells), store.read_rows(data).num_rows
+    k, rows = max(cell["knn_k"] for cell in cells), store.read_record(data)["rows"]
     if k >= rows:
         raise InputError(f"The largest k is {k}, but the data has {rows} rows; choose at most {rows - 1}.")
     out.parent.mkdir(parents=True, exist_ok=True)

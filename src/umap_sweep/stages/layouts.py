@@ -15,7 +15,6 @@ from umap_sweep.stages import layout
 
 
 def compute(
-    data: str | Path,
     edges: str | Path,
     vertices: str | Path,
     initial_layout: str | Path,
@@ -25,15 +24,14 @@ def compute(
     umap: dict[str, Any],
     costs: Sequence[str | Path] = (),
 ) -> None:
-    """Compute and store the embeddings of one or several cells. Whether they are laid out together changes no bit.
+    """Compute and store the layouts of one or several cells. Whether they are laid out together changes no bit.
 
     Parameters
     ----------
-    data, edges, vertices, initial_layout : path
+    edges, vertices, initial_layout : path
         What the earlier stages stored.
     out : sequence of path
-        One for each cell. Receives `id`, `label` (where the data has one) and `umap_1` … `umap_d` (float32, NaN for a
-        disconnected row), in the data's row order. The fingerprint in its record is that of the coordinates alone.
+        One for each cell. Receives `umap_1` … `umap_d` (float32, NaN for a disconnected row), in the data's row order.
     min_dist : sequence of float
         Of each cell.
     key : mapping
@@ -66,23 +64,15 @@ def compute(
             "%d rows have no neighbour under this metric and no place in the embedding: their coordinates are NaN.",
             disconnected.sum(),
         )
-    rows = store.read_rows(data)
-    columns = dict(zip(rows.column_names, rows.columns, strict=True))
-    inputs = {
-        "data": store.read_record(data)["fingerprint"],
-        "graph": store.read_record(edges)["fingerprint"],
-        "initial_layout": start["fingerprint"],
-    }
+    inputs = {"graph": store.read_record(edges)["fingerprint"], "initial_layout": start["fingerprint"]}
     # All results of this job appear at one time, so that it is hardly ever killed when some of them are there.
     with ExitStack() as stack:
         for path, one, cell in zip(out, min_dist, coordinates, strict=True):
             cell[disconnected] = np.nan
-            axes = pa.table({f"umap_{d + 1}": cell[:, d] for d in range(umap["n_components"])})
-            table = pa.table(columns | dict(zip(axes.column_names, axes.columns, strict=True)))
+            table = pa.table({f"umap_{d + 1}": cell[:, d] for d in range(umap["n_components"])})
             own = key | {"min_dist": one, "n_epochs": start["key"]["n_epochs"]}
-            record = store.make_record("embedding", own, store.fingerprint(axes), inputs)
-            temporary = stack.enter_context(store.appearing(path))
-            store.write(temporary, table, record, dictionary=["label"] if "label" in table.column_names else False)
+            record = store.make_record("layout", own, store.fingerprint(table), inputs)
+            store.write(stack.enter_context(store.appearing(path)), table, record)
         spent = job.spent()
         cost = {"layout_seconds": spent.seconds / len(out), "layout_memory_mb": spent.peak_memory_mb, "cells": len(out)}
         for path in costs:

@@ -1,0 +1,64 @@
+"""Whether the stored features of a data set are those that its source has now.
+
+A file changes when a category is renamed in it, and settings change when another column becomes the label. Neither
+changes what UMAP sees, and nothing need be computed anew for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from umap_sweep import store
+from umap_sweep.errors import InputError
+from umap_sweep.sources import fetch
+
+
+def origin_of_stored(
+    source: Mapping[str, Any], path: str | Path | None, data: str | Path, rows: str | Path
+) -> dict[str, Any] | None:
+    """Return the origin of the stored features, where they are those that the source has now; None where they are not.
+
+    As a rule the stored record says so. Where file or settings have changed since, and no one has looked yet, the
+    source is read.
+
+    Parameters
+    ----------
+    source : mapping
+        One of the configuration's sources.
+    path : str or Path or None
+        Its file, where it has one of the user's.
+    data, rows : str or Path
+        Where the features are stored, and what names their rows; either may be missing.
+    """
+    try:
+        record = store.read_record(data)
+    except InputError:
+        return None
+    stored: dict[str, Any] = record.get("origin", {})
+    now = fetch.origin(source, path)
+    if stored == now or _seen_by_rows(rows, now, record["fingerprint"]):
+        return stored
+    if source["source"] == "url":
+        path = fetch.kept_file(source["url"], source["sha256"], Path(data).with_name("download"))
+    if path is None or not Path(path).exists():
+        return None
+    print(
+        f"umap-sweep: reading {path} again, to see whether its features are those stored.", file=sys.stderr, flush=True
+    )
+    try:
+        found = fetch.fetch(source, path, Path(data).with_name("download"))
+        return stored if fetch.is_stored(found, data) else None
+    except InputError:  # the job says it
+        return None
+
+
+def _seen_by_rows(rows: str | Path, now: Mapping[str, Any], fingerprint: str) -> bool:
+    """Return whether the stored rows were read from the source as it is now, and found to be of the stored features."""
+    try:
+        record = store.read_record(rows)
+    except InputError:
+        return False
+    return bool(record.get("origin") == now and record["inputs"].get("data") == fingerprint)

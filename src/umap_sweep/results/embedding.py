@@ -1,0 +1,65 @@
+"""Join the rows of the data to a cell's layout: `embedding.parquet`, the coordinates with id and label."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from umap_sweep import store
+from umap_sweep.cells.keys import check_key
+from umap_sweep.errors import InputError
+
+
+def joined(layout: str | Path, rows: pa.Table, key: dict[str, Any]) -> pa.Table:
+    """Return one cell as users read it.
+
+    Parameters
+    ----------
+    layout : path
+        From `umap_sweep.stages.layouts`.
+    rows : pyarrow.Table
+        `id` and, where the data has one, `label`; see `umap_sweep.store.read_rows`.
+    key : dict
+        What the layout's key must hold.
+
+    Returns
+    -------
+    pyarrow.Table
+        `id`, `label` (where the data has one) and `umap_1` … `umap_d`, in the data's row order.
+
+    Raises
+    ------
+    InputError
+        Where the layout is not the one that its path and the configuration say, or has other rows.
+    """
+    check_key(layout, key)
+    coordinates = store.read(layout)
+    if coordinates.num_rows != rows.num_rows:
+        raise InputError(
+            f"{layout} has {coordinates.num_rows} rows, and the data {rows.num_rows}. Delete it and run again."
+        )
+    columns = zip(rows.column_names + coordinates.column_names, rows.columns + coordinates.columns, strict=True)
+    return pa.table(dict(columns))
+
+
+def write(cell: pa.Table, layout: str | Path, rows_fingerprint: str, out: str | Path) -> None:
+    """Store what `joined` returns. Its record has the key of the layout, and the fingerprint of the coordinates alone.
+
+    Parameters
+    ----------
+    cell : pyarrow.Table
+    layout : path
+        That the cell is made from.
+    rows_fingerprint : str
+        That of the stored rows.
+    out : path
+    """
+    record = store.read_record(layout)
+    inputs = {"layout": record["fingerprint"], "rows": rows_fingerprint}
+    made = store.make_record("embedding", record["key"], record["fingerprint"], inputs)
+    store.write(out, cell, made, dictionary=["label"] if "label" in cell.column_names else False)
+
+
+def compute(layout: str | Path, rows: str | Path, out: str | Path, key: dict[str, Any]) -> None:
+    """Write one cell, from its stored layout and the stored rows; see `joined` and `write`."""
+    write(joined(layout, store.read_rows(rows), key), layout, store.read_record(rows)["fingerprint"], out)
