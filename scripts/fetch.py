@@ -7,7 +7,8 @@ with job.running(snakemake.log[0], snakemake.params.code):
     fetch.compute(
         snakemake.params.dataset,
         snakemake.params.source,
-        snakemake.input[0] if snakemake.input else None,
+        snakemake.input.get("source") or None,
         getattr(snakemake.params, "download", None),
         snakemake.output[0],
+        snakemake.params.parent,
     )

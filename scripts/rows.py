@@ -10,4 +10,5 @@ with job.running(snakemake.log[0], snakemake.params.code):
         snakemake.input.get("source") or None,
         snakemake.input.data,
         snakemake.output[0],
+        parent=snakemake.params.parent,
     )

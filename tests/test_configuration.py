@@ -152,7 +152,9 @@ def test_hostile_dataset_name_is_refused(config):
 def test_a_given_data_set_replaces_the_default_of_its_name(config):
     given = {"datasets": {"mnist": {"source": "file", "path": "mnist.npz"}}}
     config["datasets"]["mnist"] |= given["datasets"]["mnist"]  # as Snakemake merges it
-    assert configuration.complete(config, given)["datasets"]["mnist"] == given["datasets"]["mnist"] | {"missing": "refuse"}
+    assert configuration.complete(config, given)["datasets"]["mnist"] == given["datasets"]["mnist"] | {
+        "missing": "refuse"
+    }
 
 
 def test_a_table_and_an_axis_exclude_each_other(config):

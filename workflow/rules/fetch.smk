@@ -5,7 +5,7 @@
 rule cached_fetch:
     """Read the features of a data set, and store them; from the cache between workflows where they are there."""
     input:
-        source_of_features,
+        unpack(source_of_features),
     output:
         DATA_FILE,
     log:
@@ -21,6 +21,7 @@ rule cached_fetch:
         dataset="{dataset}",
         origin=origin,
         source=source_as_it_is,
+        parent=parent,
         provenance=provenance,
     script:
         "../../scripts/fetch.py"
@@ -46,6 +47,7 @@ rule rows:
     input:
         data=DATA_FILE,
         source=source_file,
+        parent=parent_files,
         annotations=annotation_files,
     output:
         ROWS_FILE,
@@ -62,5 +64,6 @@ rule rows:
     params:
         code=code_of("rows"),
         source=source,
+        parent=parent,
     script:
         "../../scripts/rows.py"

@@ -1,13 +1,8 @@
-# Takes a job's wildcards; makes what it reads: the user's own files, and the files and keys of its cells.
-import json
-import os
-from functools import cache
+# Takes a job's wildcards; makes what it reads: the files and keys of its cells.
 from pathlib import Path
 
 from umap_sweep.cells.groups import as_records
 from umap_sweep.cells.keys import cell_key
-from umap_sweep.planning import features
-from umap_sweep.sources import fetch
 
 
 def cells_of(wildcards):
@@ -15,82 +10,10 @@ def cells_of(wildcards):
     return CELLS.of(dict(wildcards.items()))
 
 
-def source(wildcards):
-    """The data set as the configuration describes it."""
-    return SETTINGS["datasets"][wildcards.dataset]
-
-
-def own_file(settings):
-    """The `path` of a data set or a k-NN, if it has one.
-
-    As a local file it is in the folder the sweep runs in, whatever prefix an importing workflow gives to the results.
-    """
-    return local(settings["path"]) if "path" in settings else []
-
-
-def source_file(wildcards):
-    """The user's own file; other sources have no input."""
-    return own_file(source(wildcards))
-
-
-def source_as_it_is(wildcards, output):
-    """The same as `source`. Made from the output, as Snakemake sees it, it is no reason to read the features again."""
-    return source(wildcards)
-
-
-@cache
-def stored_origin(dataset):
-    """Found where a run is planned, and inherited by its jobs' processes, because it may take reading the source."""
-    name = f"UMAP_SWEEP_ORIGIN_OF_{dataset}"
-    if workflow.is_main_process or name not in os.environ:
-        one = SETTINGS["datasets"][dataset]
-        files = (
-            workflow.modifier.modify_path(file.format(dataset=dataset), "output") for file in (DATA_FILE, ROWS_FILE)
-        )
-        os.environ[name] = json.dumps(features.origin_of_stored(one, one.get("path"), *files))
-    return json.loads(os.environ[name])
-
-
-def origin(wildcards):
-    """What of the source the features depend on: as they are stored, where the source still has the same features."""
-    one = source(wildcards)
-    known = stored_origin(wildcards.dataset) or fetch.origin(one, one.get("path"))
-    # The cache between workflows goes by the content of files, wherever and whenever they were written.
-    # As text, because Snakemake would take another order for a change.
-    return json.dumps({"settings": known["settings"]} if CACHED else known, sort_keys=True)
-
-
-def source_of_features(wildcards):
-    """The user's own file, so that a changed one is read again, but not where its features are those stored."""
-    file = source_file(wildcards)
-    return ancient(file) if file and stored_origin(wildcards.dataset) is not None else file
-
-
-def annotation_files(wildcards):
-    """The files beside the data set's own that its rows are annotated from."""
-    return [local(one["path"]) for one in source(wildcards).get("annotations", []) if not isinstance(one, str)]
-
-
-def rows_of_imported_knn(wildcards):
-    """What names the rows, which an AnnData file's k-NN must agree with; another label is no reason to read it again."""
-    is_named = SETTINGS["knn"].get("path", "").lower().endswith(".h5ad")
-    return ancient(ROWS_FILE.format(dataset=wildcards.dataset)) if is_named else []
-
-
 def anndata_file(wildcards):
     """The user's own AnnData file, if the data set to sweep is from one."""
     own = SETTINGS["datasets"][DATASET]
     return own_file(own) if own["source"] == "anndata" else []
-
-
-def imported_knn(wildcards):
-    """The file of a k-NN that was made elsewhere."""
-    return own_file(SETTINGS["knn"])
-
-
-def stored_downloads(wildcards, output):
-    """The folder of raw downloads that the stored data came from; `verify` needs no network."""
-    return str(Path(output[0]).parents[2] / "data" / "download")
 
 
 def key_of(wildcards):

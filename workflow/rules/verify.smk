@@ -8,7 +8,7 @@
 use rule fetch as fetch_again with:
     """Read the data set once more."""
     input:
-        source_file,
+        unpack(source_once_more),
     output:
         again(DATA_FILE),
     log:

@@ -130,6 +130,9 @@ def _read_table(path: Path, knn_seeds: Sequence[int], seeds: Sequence[int]) -> l
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"grid.table '{path}' cannot be read: {error}. Write one row a cell under a header.") from None
     known = ("n_neighbors", "min_dist", "seed", "knn_seed")
+    # The short list of another sweep, such as that of a sample, says more of its cells than which they are.
+    if {"beats", "reason"} <= set(table.columns):
+        table = table[[column for column in known if column in table.columns]]
     for column in table.columns:
         if column not in known:
             raise InputError(

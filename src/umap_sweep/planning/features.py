@@ -13,11 +13,15 @@ from typing import Any
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
-from umap_sweep.sources import fetch
+from umap_sweep.sources import fetch, rows
 
 
 def origin_of_stored(
-    source: Mapping[str, Any], path: str | Path | None, data: str | Path, rows: str | Path
+    source: Mapping[str, Any],
+    path: str | Path | None,
+    data: str | Path,
+    stored_rows: str | Path,
+    parent: Mapping[str, str | Path] | None = None,
 ) -> dict[str, Any] | None:
     """Return the origin of the stored features, where they are those that the source has now; None where they are not.
 
@@ -30,35 +34,60 @@ def origin_of_stored(
         One of the configuration's sources.
     path : str or Path or None
         Its file, where it has one of the user's.
-    data, rows : str or Path
+    data, stored_rows : str or Path
         Where the features are stored, and what names their rows; either may be missing.
+    parent : mapping of str to path, optional
+        The same of the data set that a subset is of.
     """
     try:
         record = store.read_record(data)
     except InputError:
         return None
     stored: dict[str, Any] = record.get("origin", {})
-    now = fetch.origin(source, path)
-    if stored == now or _seen_by_rows(rows, now, record["fingerprint"]):
+    now = fetch.origin(source, path, parent)
+    if stored == now or _seen_by_rows(stored_rows, now, record["fingerprint"]):
         return stored
     if source["source"] == "url":
         path = fetch.kept_file(source["url"], source["sha256"], Path(data).with_name("download"))
-    if path is None or not Path(path).exists():
+    read_from = path if parent is None else source["of"]
+    files = [path] if parent is None else list(parent.values())
+    if not all(file is not None and Path(file).exists() for file in files):
         return None
-    print(
-        f"umap-sweep: reading {path} again, to see whether its features are those stored.", file=sys.stderr, flush=True
-    )
+    print(f"umap-sweep: reading {read_from} again, to see whether the features are those stored.", file=sys.stderr)
     try:
-        found = fetch.fetch(source, path, Path(data).with_name("download"))
+        found = fetch.fetch(source, path, Path(data).with_name("download"), parent)
         return stored if fetch.is_stored(found, data) else None
     except InputError:  # the job says it
         return None
 
 
-def _seen_by_rows(rows: str | Path, now: Mapping[str, Any], fingerprint: str) -> bool:
+def are_described(
+    source: Mapping[str, Any],
+    path: str | Path | None,
+    stored_rows: str | Path,
+    parent: Mapping[str, str | Path] | None = None,
+) -> bool:
+    """Return whether the stored rows are what the source and the annotation files say now.
+
+    Parameters
+    ----------
+    source, path, parent
+        As for `origin_of_stored`.
+    stored_rows : str or Path
+        What names and describes the rows; it may be missing.
+    """
+    try:
+        record = store.read_record(stored_rows)
+    except InputError:
+        return False
+    now = fetch.origin(source, path, parent)
+    return bool(record.get("origin") == now and record.get("description") == rows.description(source))
+
+
+def _seen_by_rows(stored_rows: str | Path, now: Mapping[str, Any], fingerprint: str) -> bool:
     """Return whether the stored rows were read from the source as it is now, and found to be of the stored features."""
     try:
-        record = store.read_record(rows)
+        record = store.read_record(stored_rows)
     except InputError:
         return False
     return bool(record.get("origin") == now and record["inputs"].get("data") == fingerprint)

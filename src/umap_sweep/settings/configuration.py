@@ -61,6 +61,7 @@ def complete(
             raise InputError(
                 f"{key} is '{name}', which is not under datasets; known are {', '.join(known)}{nearest(name, known)}."
             )
+    _resolve_subsets(known)
     for name, data_set in settings["datasets"].items():
         if "layer" in data_set and "obsm" in data_set:
             raise InputError(
@@ -76,11 +77,13 @@ def complete(
 
 def check_source_exists(settings: Mapping[str, Any]) -> None:
     """Raise an `InputError` where data to sweep, its annotations or a k-NN to bring in are files that are not there."""
-    data_set, key = settings["datasets"][settings["dataset"]], f"datasets.{settings['dataset']}"
-    paths = {f"{key}.path": data_set.get("path"), "knn.path": settings["knn"].get("path")}
-    for place, entry in enumerate(data_set.get("annotations", [])):
-        if not isinstance(entry, str):
-            paths[f"{key}.annotations.{place}.path"] = entry["path"]
+    paths = {"knn.path": settings["knn"].get("path")}
+    for name in dict.fromkeys([root_of(settings, settings["dataset"]), settings["dataset"]]):
+        data_set, key = settings["datasets"][name], f"datasets.{name}"
+        paths |= {f"{key}.path": data_set.get("path"), f"{key}.ids.path": data_set.get("ids", {}).get("path")}
+        for place, entry in enumerate(data_set.get("annotations", [])):
+            if not isinstance(entry, str):
+                paths[f"{key}.annotations.{place}.path"] = entry["path"]
     for key, path in paths.items():
         if path is not None and not Path(path).is_file():
             raise InputError(
@@ -105,11 +108,52 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def _resolve_subsets(known: dict[str, dict[str, Any]]) -> None:
+    """Check what subsets are of, and call labels what they are called where they are stored: `label`."""
+    for name, data_set in known.items():
+        line, one = [name], data_set
+        while one["source"] == "subset":
+            if one["of"] not in known:
+                have = ", ".join(known)
+                raise InputError(
+                    f"datasets.{line[-1]}.of is '{one['of']}', which is not under datasets; "
+                    f"known are {have}{nearest(one['of'], known)}."
+                )
+            if one["of"] in line:
+                raise InputError(f"datasets.{name} is a subset of itself, by way of {', '.join(line)}; take it apart.")
+            line.append(one["of"])
+            one = known[one["of"]]
+    for data_set in [one for one in known.values() if one["source"] == "subset"]:
+        label = _label_of(known, data_set["of"])
+        if "where" in data_set:
+            conditions = data_set["where"].items()
+            data_set["where"] = {"label" if name == label else name: condition for name, condition in conditions}
+        if data_set.get("sample", {}).get("by") == label:
+            data_set["sample"]["by"] = "label"
+        if data_set.get("label") == label:
+            del data_set["label"]
+
+
+def _label_of(known: Mapping[str, Mapping[str, Any]], name: str) -> str | None:
+    """Return which column is the label of a data set, or of the first of those that it is a subset of that has one."""
+    while known[name]["source"] == "subset" and "label" not in known[name]:
+        name = known[name]["of"]
+    found: str | None = known[name].get("label")
+    return found
+
+
+def root_of(settings: Mapping[str, Any], name: str) -> str:
+    """Return the data set that is no subset which a data set is of, or the data set itself."""
+    while settings["datasets"][name]["source"] == "subset":
+        name = settings["datasets"][name]["of"]
+    return name
+
+
 def _check_annotations(settings: Mapping[str, Any]) -> None:
     """Check which annotations are drawn, as far as the configuration says which ones there are."""
-    data_set = settings["datasets"][settings["dataset"]]
+    names = dict.fromkeys([root_of(settings, settings["dataset"]), settings["dataset"]])
     known: list[str] = []
-    for entry in data_set.get("annotations", []):
+    for entry in [entry for name in names for entry in settings["datasets"][name].get("annotations", [])]:
         if not isinstance(entry, str) and "columns" not in entry:
             return  # all of a file's, which are known when it is read
         known += [entry] if isinstance(entry, str) else entry["columns"]

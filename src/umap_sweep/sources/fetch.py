@@ -19,7 +19,7 @@ import pyarrow.csv
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
-from umap_sweep.sources import data_table, reading
+from umap_sweep.sources import data_table, reading, subset
 
 # Seconds without a byte after which a server counts as gone.
 TIMEOUT = 30
@@ -32,6 +32,7 @@ OWN_KEYS = {
     "url": ("source", "sha256", "features", "exclude", "missing"),
     "file": ("source", "sha256", "features", "exclude", "missing"),
     "anndata": ("source", "layer", "obsm", "sha256", "missing"),
+    "subset": ("source", "of", "where", "ids", "sample"),
 }
 
 _NETWORK_ERRORS = (
@@ -44,7 +45,9 @@ _NETWORK_ERRORS = (
 )
 
 
-def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Path) -> data_table.Features:
+def fetch(
+    source: Mapping[str, Any], path: str | Path | None, download: str | Path, parent: subset.Parent | None = None
+) -> data_table.Features:
     """Return the features of a source.
 
     Parameters
@@ -55,6 +58,8 @@ def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Pa
         The file of sources `file` and `anndata`; other sources have none.
     download : str or Path
         Folder that keeps the raw downloads: a file that is there already, and is right, is not fetched again.
+    parent : mapping of str to path, optional
+        The stored files of the data set that a subset is of.
 
     Raises
     ------
@@ -71,6 +76,9 @@ def fetch(source: Mapping[str, Any], path: str | Path | None, download: str | Pa
             return openml_data(**given, download=download)
         case "url":
             path = download_file(source["url"], source["sha256"], download)
+        case "subset":
+            assert parent is not None  # every subset has one
+            return subset.read_features(source, parent)
     assert path is not None  # the sources that are left, file and anndata, have one
     if "sha256" in source and source["source"] != "url":
         check_sha256(path, source["sha256"], path)
@@ -250,7 +258,12 @@ def check_sha256(path: str | Path, expected: str, origin: str | Path) -> None:
 
 
 def compute(
-    dataset: str, source: Mapping[str, Any], path: str | Path | None, download: str | Path | None, out: str | Path
+    dataset: str,
+    source: Mapping[str, Any],
+    path: str | Path | None,
+    download: str | Path | None,
+    out: str | Path,
+    parent: subset.Parent | None = None,
 ) -> None:
     """Fetch the features of a data set and store them.
 
@@ -258,7 +271,7 @@ def compute(
     ----------
     dataset : str
         Its name in the configuration.
-    source, path
+    source, path, parent
         As for `fetch`.
     download : str or Path or None
         Folder for raw downloads, kept; beside `out` where it is not given.
@@ -274,8 +287,10 @@ def compute(
     """
     socket.setdefaulttimeout(TIMEOUT)  # scikit-learn's client of OpenML sets none
     logger = logging.getLogger("umap_sweep")
-    read_from = origin(source, path)  # before it is read, so that a file that changes meanwhile counts as changed
-    features = fetch(source, path, download or Path(out).with_name("download"))
+    read_from = origin(
+        source, path, parent
+    )  # before it is read, so that a file that changes meanwhile counts as changed
+    features = fetch(source, path, download or Path(out).with_name("download"), parent)
     table = features.table()
     record = store.make_record(
         "data",
@@ -313,7 +328,7 @@ def is_stored(features: data_table.Features, data: str | Path) -> bool:
     return (None if features.rows is None else features.rows.tolist()) == kept
 
 
-def origin(source: Mapping[str, Any], path: str | Path | None) -> dict[str, Any]:
+def origin(source: Mapping[str, Any], path: str | Path | None, parent: subset.Parent | None = None) -> dict[str, Any]:
     """Return what of a source its features depend on, by which a change is noticed without reading it.
 
     Parameters
@@ -322,6 +337,8 @@ def origin(source: Mapping[str, Any], path: str | Path | None) -> dict[str, Any]
         One of the configuration's sources.
     path : str or Path or None
         Its file, where it has one of the user's.
+    parent : mapping of str to path, optional
+        The stored files of the data set that a subset is of; they may be missing.
 
     Returns
     -------
@@ -329,6 +346,7 @@ def origin(source: Mapping[str, Any], path: str | Path | None) -> dict[str, Any]
         `settings`: the part of the source that decides which features it has. Where they are all columns but those with
         another use, the names of these are part of it. `file`: size in bytes, and when it was changed, in nanoseconds;
         not where the source has no file, or its content is pinned. Its path is no part of it, as a file may be moved.
+        `parent`: of a subset the fingerprints of these files.
     """
     settings = {key: value for key, value in source.items() if key in OWN_KEYS[source["source"]]}
     if source["source"] in ("file", "url") and (settings.get("features") in (None, "numeric")):
@@ -337,4 +355,7 @@ def origin(source: Mapping[str, Any], path: str | Path | None) -> dict[str, Any]
     if path is not None and "sha256" not in source and Path(path).exists():
         status = Path(path).stat()
         found["file"] = {"size": status.st_size, "modified": status.st_mtime_ns}
+    if parent is not None:
+        stored = {name: Path(file) for name, file in parent.items() if Path(file).exists()}
+        found["parent"] = {name: store.read_record(file)["fingerprint"] for name, file in stored.items()}
     return found

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
-from umap_sweep.sources import data_table, fetch, reading
+from umap_sweep.sources import data_table, fetch, reading, subset
 
 # Names that the columns of results have, beside which an annotation of the same name could not stand.
 TAKEN = re.compile(r"id|label|metric|n_neighbors|min_dist|seed|knn_k|knn_seed|knn_jobs|umap_\d+|")
@@ -34,6 +34,7 @@ def compute(
     data: str | Path,
     out: str | Path,
     download: str | Path | None = None,
+    parent: subset.Parent | None = None,
 ) -> None:
     """Read what names and describes the rows of a stored data set, and store it.
 
@@ -52,6 +53,8 @@ def compute(
         file found their partner, and which rows were left out for missing values.
     download : str or Path or None
         Folder of raw downloads; beside `data` where it is not given.
+    parent : mapping of str to path, optional
+        The stored files of the data set that a subset is of, whose label and annotations its rows have.
 
     Raises
     ------
@@ -62,9 +65,12 @@ def compute(
     record = store.read_record(data)
     download = Path(download or Path(data).with_name("download"))
     path = _file_of(source, path, download)
-    read_from = fetch.origin(source, path)
-    _check_features(source, path, download, data, read_from)
-    all_ids, label, annotations = _columns(source, path, data, record["source_rows"])
+    read_from, described = fetch.origin(source, path, parent), description(source)
+    _check_features(source, path, download, data, read_from, parent)
+    if parent is None:
+        all_ids, label, annotations = _columns(source, path, data, record["source_rows"])
+    else:
+        all_ids, label, annotations = _of_parent(source, parent)
     joined: dict[str, dict[str, int]] = {}
     for entry in source.get("annotations", []):
         if not isinstance(entry, str):
@@ -73,16 +79,32 @@ def compute(
     columns = {"id": all_ids} | ({} if label is None else {"label": label}) | dict(annotations)
     table = pa.table(columns)
     kept = store.read(data, ["row"]).column("row") if "row" in store.column_names(data) else None
-    left_out = _left_out(all_ids, kept)
+    left_out = _left_out(all_ids, kept) if parent is None else []
     if kept is not None:
         table = table.take(kept).combine_chunks()
     for name in table.column_names[1:]:
         if missing := table.column(name).null_count:
             logging.getLogger("umap_sweep").info("%s is missing in %d of %d rows", name, missing, table.num_rows)
     inputs = {"data": record["fingerprint"]}
-    also = {"origin": read_from, "annotation_files": joined, "left_out": left_out}
+    also = {"origin": read_from, "description": described, "annotation_files": joined, "left_out": left_out}
     made = store.make_record("rows", {"dataset": dataset}, store.fingerprint(table), inputs, **also)
     store.write(out, table, made, dictionary=table.column_names[1:])
+
+
+def description(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a source describes its rows, by which a change is noticed without reading it.
+
+    Returns
+    -------
+    dict
+        `settings`, and `files`: size and time of change of each annotation file that is there.
+    """
+    paths = [Path(entry["path"]) for entry in source.get("annotations", []) if not isinstance(entry, str)]
+    status = {str(path): path.stat() for path in paths if path.exists()}
+    return {
+        "settings": {key: source[key] for key in ("id", "label", "annotations", "exclude") if key in source},
+        "files": {path: [one.st_size, one.st_mtime_ns] for path, one in status.items()},
+    }
 
 
 def _file_of(source: Mapping[str, Any], path: str | Path | None, download: Path) -> Path | None:
@@ -99,12 +121,15 @@ def _check_features(
     download: Path,
     data: str | Path,
     read_from: Mapping[str, Any],
+    parent: subset.Parent | None,
 ) -> None:
     """Raise an `InputError` where the source no longer has the features that are stored."""
     if store.read_record(data)["origin"] == read_from:
         return
-    if not fetch.is_stored(fetch.fetch(source, path, download), data):
-        raise InputError(f"{path} has other features than those stored, because it was changed. Run again.")
+    if not fetch.is_stored(fetch.fetch(source, path, download, parent), data):
+        raise InputError(
+            f"{path or source['of']} has other features than those stored, because it was changed. Run again."
+        )
     logging.getLogger("umap_sweep").info("%s or its settings have changed, and its features are those stored", path)
 
 
@@ -135,6 +160,21 @@ def _columns(
     values = {name: data_table.annotation_column(found.others[name], path, name) for name in names}
     label = None if named is None else data_table.label_column(found.others[named], path)
     return ids, label, list(values.items())
+
+
+def _of_parent(
+    source: Mapping[str, Any], parent: subset.Parent
+) -> tuple[pa.Array, pa.Array | None, list[tuple[str, pa.Array]]]:
+    """Return the same as `_columns`, of all rows of the data set that a subset is of."""
+    table = store.read(parent["rows"])
+    named = source.get("label", "label")
+    if named not in table.column_names and "label" in source:
+        raise data_table.unknown(f"the data set {source['of']}", "annotation", "label", named, table.column_names[1:])
+    columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+    label = None
+    if named in columns:
+        label = data_table.label_column(pa.chunked_array([columns[named]]), source["of"])
+    return columns["id"], label, [(name, columns[name]) for name in table.column_names if name not in ("id", "label")]
 
 
 def _distinct(names: Sequence[str | None]) -> list[str]:
