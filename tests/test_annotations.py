@@ -230,3 +230,65 @@ class TestPurity:
         metrics = pd.read_parquet(copy / "results/flowers/metrics.parquet")
         assert metrics["label_accuracy"].between(0.85, 1).all()
         assert list(metrics.columns)[: len(KEY_COLUMNS)] == list(KEY_COLUMNS)
+
+
+class TestFigures:
+    """One more figure of the grid for each annotation that is asked for."""
+
+    def test_they_are_drawn_and_nothing_else_is(self, finished, tmp_path):
+        shutil.copytree(finished, tmp_path / "copy", copy_function=shutil.copy2)
+        asked = config(annotations=["donor", "batch"]) | {"plot": {"annotations": ["donor"]}}
+        run = snakemake(tmp_path / "copy", config=asked)
+        assert run.code == 0, run.output
+        assert run.jobs == DESCRIBED | {"plot_grid": 2}
+        plots = tmp_path / "copy/results/flowers/plots"
+        pictures = [(plots / f"{name}.png").read_bytes() for name in ("grid", "grid_by=donor")]
+        assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+        assert pictures[0] != pictures[1]
+        both = asked | {"plot": {"annotations": ["donor", "batch"]}}
+        assert snakemake(tmp_path / "copy", "--dry-run", config=both).jobs == {"plot_grid": 1, "all": 1}
+
+
+# Annotations that are odd, each with the number of rows that have a value.
+ODD = {
+    "many": ([f"category {row}" for row in range(150)], 150),
+    "empty": ([None] * 150, 0),
+    "same": (["one"] * 150, 150),
+    "digits as text": (["007", "7", None] * 50, 100),
+    "<b>&markup</b>": (["<script>alert(1)</script>", "&amp;", '"quoted"'] * 50, 150),
+    "a/b": (["x", "y\nz", " "] * 50, 150),
+    "long": (["n" * 3000, "m" * 3000, None] * 50, 100),
+    "huge": ([1e308, -1e308, 5.0] * 50, 150),
+    "whole": ([2**62, -(2**62), 0] * 50, 150),
+    "yes": ([True, False, None] * 50, 100),
+    "day": (pd.to_datetime(["2024-01-02", "2024-02-03", None] * 50), 100),
+    "emoji 🦠": (["Клетка", "細胞", "خلية"] * 50, 150),
+}
+
+
+def test_odd_annotations_are_taken_as_they_are(tmp_path):
+    """In tables, figures, atlas and AnnData, without a traceback and without a wrong value."""
+    table = FLOWERS.assign(**{name: values for name, (values, _) in ODD.items()})
+    table.to_parquet(tmp_path / "flowers.parquet", index=False)
+    asked = config(path="flowers.parquet", features=FEATURES, annotations=list(ODD)) | {
+        "plot": {"annotations": list(ODD)}
+    }
+    del asked["datasets"]["flowers"]["exclude"]
+    run = snakemake(tmp_path, "all", "anndata", config=asked)
+    assert run.code == 0, run.output
+    assert "Traceback" not in run.output
+    rows = store.read(tmp_path / "results/flowers/rows.parquet")
+    for name, (values, known) in ODD.items():
+        found = rows.column(name)
+        assert len(found) - found.null_count == known
+        if name not in ("day", "empty"):
+            assert found.to_pylist() == list(values)
+    assert rows.column("day").to_pylist()[0].startswith("2024-01-02")
+    plots = [path.name for path in (tmp_path / "results/flowers/plots").glob("grid_by=*.png")]
+    assert len(plots) == len(ODD)
+    assert "grid_by=a%2Fb.png" in plots
+    measured = pd.read_parquet(tmp_path / "results/flowers/annotations.parquet").set_index("annotation")
+    assert measured.loc["same", "purity"].eq(1).all()
+    assert measured.loc["many", "purity"].eq(0).all()
+    assert measured.loc["empty", "purity"].isna().all()
+    assert "huge" in measured.index or "huge" in rows.column_names

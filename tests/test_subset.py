@@ -1,4 +1,4 @@
-"""Subsets as data sets of their own: the right rows, the ids of the whole, and umap-learn's coordinates of those rows."""
+"""Subsets as data sets of their own: the right rows, their ids, and umap-learn's coordinates of those rows."""
 
 import functools
 import shutil

@@ -128,14 +128,14 @@ def _resolve_subsets(known: dict[str, dict[str, Any]]) -> None:
         if "where" in data_set:
             conditions = data_set["where"].items()
             data_set["where"] = {"label" if name == label else name: condition for name, condition in conditions}
-        if data_set.get("sample", {}).get("by") == label:
+        if label is not None and data_set.get("sample", {}).get("by") == label:
             data_set["sample"]["by"] = "label"
-        if data_set.get("label") == label:
+        if label is not None and data_set.get("label") == label:
             del data_set["label"]
 
 
 def _label_of(known: Mapping[str, Mapping[str, Any]], name: str) -> str | None:
-    """Return which column is the label of a data set, or of the first of those that it is a subset of that has one."""
+    """Return which column is the label of a data set, or of the first of those that it is a subset of that names one."""
     while known[name]["source"] == "subset" and "label" not in known[name]:
         name = known[name]["of"]
     found: str | None = known[name].get("label")

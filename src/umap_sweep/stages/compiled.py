@@ -15,6 +15,10 @@ from pathlib import Path
 
 PACKAGES = ("pynndescent", "umap")
 
+# What NN-descent runs once, in turns of calls of compiled functions. numba cannot keep its code, because it asks for the
+# number of threads, and compiling it takes longer than 10,000 rows take; as Python it makes the same calls.
+TURNS = ("nn_descent", "nn_descent_internal")
+
 
 @cache
 def keep() -> None:
@@ -26,7 +30,7 @@ def keep() -> None:
 
     modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in PACKAGES]
     for module in modules:
-        for function in vars(module).values():
+        for function in list(vars(module).values()):
             if isinstance(function, CPUDispatcher) and function.__module__ == module.__name__:
                 # numba may have drawn a name already.
                 function._MemoMixin__uuid = None  # type: ignore[attr-defined]
@@ -36,6 +40,8 @@ def keep() -> None:
                 # The compiled code contains the address of numba's thread count, which differs between processes.
                 if "get_num_threads" not in function.py_func.__code__.co_names:
                     function.enable_caching()
+                elif function.py_func.__name__ in TURNS:
+                    setattr(module, function.py_func.__name__, function.py_func)
 
 
 @contextmanager
