@@ -1,10 +1,13 @@
 """What describes the rows may change at any time, and nothing that UMAP sees is computed anew for it."""
 
+import datetime
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import Run, snakemake
 from sklearn.datasets import load_iris
@@ -261,15 +264,17 @@ ODD = {
     "huge": ([1e308, -1e308, 5.0] * 50, 150),
     "whole": ([2**62, -(2**62), 0] * 50, 150),
     "yes": ([True, False, None] * 50, 100),
-    "day": (pd.to_datetime(["2024-01-02", "2024-02-03", None] * 50), 100),
+    "day": ([datetime.date(2024, 1, 2), datetime.date(2024, 2, 3), None] * 50, 100),
     "emoji 🦠": (["Клетка", "細胞", "خلية"] * 50, 150),
 }
 
 
 def test_odd_annotations_are_taken_as_they_are(tmp_path):
     """In tables, figures, atlas and AnnData, without a traceback and without a wrong value."""
-    table = FLOWERS.assign(**{name: values for name, (values, _) in ODD.items()})
-    table.to_parquet(tmp_path / "flowers.parquet", index=False)
+    table = pa.Table.from_pandas(FLOWERS, preserve_index=False)
+    for name, (values, _) in ODD.items():
+        table = table.append_column(name, pa.array(values, pa.string() if name == "empty" else None))
+    pq.write_table(table, tmp_path / "flowers.parquet")
     asked = config(path="flowers.parquet", features=FEATURES, annotations=list(ODD)) | {
         "plot": {"annotations": list(ODD)}
     }
@@ -283,7 +288,7 @@ def test_odd_annotations_are_taken_as_they_are(tmp_path):
         assert len(found) - found.null_count == known
         if name not in ("day", "empty"):
             assert found.to_pylist() == list(values)
-    assert rows.column("day").to_pylist()[0].startswith("2024-01-02")
+    assert rows.column("day").to_pylist()[:3] == ["2024-01-02", "2024-02-03", None]
     plots = [path.name for path in (tmp_path / "results/flowers/plots").glob("grid_by=*.png")]
     assert len(plots) == len(ODD)
     assert "grid_by=a%2Fb.png" in plots

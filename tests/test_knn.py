@@ -71,7 +71,7 @@ def test_undefined_distances_are_refused():
 
 
 def test_nn_descent_is_compiled_once(tmp_path):
-    """Of two jobs that start together with nothing compiled, one compiles, and the other loads all that it has compiled."""
+    """Of two jobs that start together with nothing compiled, one compiles, and the other loads all of that."""
     data = store_data(tmp_path, np.random.RandomState(0).normal(size=(4200, 6)))
     run = """
 import sys

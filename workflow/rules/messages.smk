@@ -40,7 +40,7 @@ def say_what_was_taken(folder):
 
 def say_where_to_look():
     folder = Path("results") / DATASET
-    if (folder / "data" / "data.parquet").exists() and set(workflow.dag_settings.targets) <= {"all"}:
+    if (folder / "data" / "data.parquet").exists() and set(workflow.dag_settings.targets) <= {"all", "anndata"}:
         say_what_was_taken(folder)
     # After other targets it would hide what they have to say.
     if set(workflow.dag_settings.targets) <= {"all"} and (folder / "shortlist.csv").exists():

@@ -50,7 +50,12 @@ def obs_of(rows: pa.Table) -> pd.DataFrame:
         # HDF5 has no boolean that may be missing.
         if pa.types.is_boolean(values.type) and values.null_count:
             values = values.cast(pa.string())
-        obs[name] = values.to_pandas().to_numpy()
+        # Text becomes categories, as anndata itself makes it, which also hold where every value is missing.
+        text = pa.types.is_string(values.type)
+        # A slash in a name would be a folder in the file.
+        obs[name.replace("/", "_")] = (
+            values.dictionary_encode().to_pandas().array if text else values.to_pandas().to_numpy()
+        )
     return obs
 
 
@@ -142,5 +147,5 @@ def _add_annotations(file: h5py.File, known: pd.DataFrame) -> None:
     added = [name for name in known.columns if name != "label" and name not in obs.columns]
     if added:
         for name in added:
-            obs[name] = known[name].to_numpy()
+            obs[name] = known[name].array
         write_elem(file, "obs", obs)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 PACKAGES = ("pynndescent", "umap")
 
-# What NN-descent runs once, in turns of calls of compiled functions. numba cannot keep its code, because it asks for the
-# number of threads, and compiling it takes longer than 10,000 rows take; as Python it makes the same calls.
+# What NN-descent runs once, in turns of calls of compiled functions. numba cannot keep its code, because it asks for
+# the number of threads, and compiling it takes longer than 10,000 rows take; as Python it makes the same calls.
 TURNS = ("nn_descent", "nn_descent_internal")
 
 
