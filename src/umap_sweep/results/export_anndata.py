@@ -51,11 +51,9 @@ def obs_of(rows: pa.Table) -> pd.DataFrame:
         if pa.types.is_boolean(values.type) and values.null_count:
             values = values.cast(pa.string())
         # Text becomes categories, as anndata itself makes it, which also hold where every value is missing.
-        text = pa.types.is_string(values.type)
+        column = values.dictionary_encode().to_pandas() if pa.types.is_string(values.type) else values.to_pandas()
         # A slash in a name would be a folder in the file.
-        obs[name.replace("/", "_")] = (
-            values.dictionary_encode().to_pandas().array if text else values.to_pandas().to_numpy()
-        )
+        obs[name.replace("/", "_")] = column.array
     return obs
 
 

@@ -135,7 +135,7 @@ def _resolve_subsets(known: dict[str, dict[str, Any]]) -> None:
 
 
 def _label_of(known: Mapping[str, Mapping[str, Any]], name: str) -> str | None:
-    """Return which column is the label of a data set, or of the nearest one that it is a subset of and that names one."""
+    """Return which column is the label of a data set; of a subset without one, that of what it is a subset of."""
     while known[name]["source"] == "subset" and "label" not in known[name]:
         name = known[name]["of"]
     found: str | None = known[name].get("label")
