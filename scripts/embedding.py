@@ -1,12 +1,12 @@
-"""Write one cell with the ids and labels of its rows."""
+"""Write cells with the ids and labels of their rows."""
 
 from umap_sweep import job
 from umap_sweep.results import embedding
 
 with job.running(snakemake.log[0], snakemake.params.code):
     embedding.compute(
-        snakemake.input.layout,
+        snakemake.input.layouts,
         snakemake.input.rows,
-        snakemake.output[0],
-        snakemake.params.key,
+        list(snakemake.output),
+        snakemake.params.cell_keys,
     )

@@ -1,4 +1,4 @@
-"""Write every cell with ids and labels, and all of them in one tidy table."""
+"""Join all cells into one tidy table."""
 
 from umap_sweep import job
 from umap_sweep.results import sweep
@@ -8,7 +8,6 @@ with job.running(snakemake.log[0], snakemake.params.code):
         snakemake.input.layouts,
         snakemake.input.rows,
         snakemake.params.cell_keys,
-        snakemake.output.get("embeddings", []),
-        snakemake.output.sweep,
+        snakemake.output[0],
         snakemake.params.today,
     )

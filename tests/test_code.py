@@ -34,6 +34,7 @@ ALL = {
     "initial_layout": 4,
     "layout_0p1_0p5": 4,
     "sweep": 1,
+    "embeddings": 1,
     "manifest": 1,
     "high_dimensional": 1,
     "cell_metrics": 4,

@@ -946,7 +946,7 @@ def test_columns_chosen_by_kind_and_by_pattern(name, source, names, tmp_path):
     ("source", "expected"),
     [
         ({"features": ["x*"]}, "`features` names the column 'x*'"),
-        ({"features": "numeric", "exclude": ["yaer"]}, "`exclude` names the column 'yaer', which"),
+        ({"features": "numeric", "exclude": ["yeer"]}, "`exclude` names the column 'yeer', which"),
         ({"features": ["spec*"]}, "not numeric: 'species'"),
         ({"features": ["mass"], "exclude": ["mass"]}, "leave no column"),
         ({"features": "numeric", "exclude": ["bill*", "mass", "year"]}, "no columns of features"),

@@ -156,7 +156,7 @@ class TestConfiguration:
             ({"of": "part"}, "a subset of itself"),
             ({"of": "mine", "where": {"kind": []}}, "where.kind"),
             ({"of": "mine", "sample": {"rows": 0}}, "sample.rows is 0"),
-            ({"of": "mine", "where": {"kind": {"nott": ["a"]}}}, "where.kind"),
+            ({"of": "mine", "where": {"kind": {"nor": ["a"]}}}, "where.kind"),
         ],
     )
     def test_what_contradicts_itself(self, part, said):

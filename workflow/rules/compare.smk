@@ -1,14 +1,8 @@
 # Takes layouts and rows; makes what users read: `embedding.parquet`, `sweep.parquet`, `sweep.h5ad`, `grid.png`.
-
-# The job that joins the cells writes each of them too. Who asks for one, or another workflow, which may take one, gets
-# it without the others.
-WRITTEN_WITH_SWEEP = [] if IMPORTED or asks_for("embedding") else of_cells(EMBEDDING_FILE, CELLS.table)
-
-
 rule embedding:
-    """Write one cell with the ids and labels of its rows. A sweep writes all of its own in one job."""
+    """Write one cell with the ids and labels of its rows."""
     input:
-        layout=LAYOUT_FILE,
+        layouts=[LAYOUT_FILE],
         rows=ROWS_FILE,
     output:
         EMBEDDING_FILE,
@@ -23,19 +17,46 @@ rule embedding:
         runtime=minutes_of("sweep"),
     params:
         code=code_of("embedding"),
-        key=key_of,
+        cell_keys=key_of_path,
     script:
         "../../scripts/embedding.py"
 
 
+# Who asks for one cell, or another workflow, which may take one, gets it without the others.
+if not IMPORTED and not asks_for("embedding"):
+
+    rule embeddings:
+        """Write all cells of the sweep with the ids and labels of their rows, in one job, because each takes moments."""
+        input:
+            layouts=layouts,
+            rows=ROWS_FILE.format(dataset=DATASET),
+        output:
+            of_cells(EMBEDDING_FILE, CELLS.table),
+        log:
+            f"results/{DATASET}/logs/embeddings.log",
+        benchmark:
+            f"results/{DATASET}/benchmarks/embeddings.tsv"
+        conda:
+            "../../envs/umap-sweep.yaml"
+        resources:
+            mem_mb=memory_of("sweep"),
+            runtime=minutes_of("sweep"),
+        params:
+            code=code_of("embedding"),
+            cell_keys=embedding_keys,
+        script:
+            "../../scripts/embedding.py"
+
+    ruleorder: embeddings > embedding
+
+
 rule sweep:
-    """Write every cell with the ids and labels of its rows, and all of them in one tidy table."""
+    """Join all cells into one tidy table."""
     input:
         layouts=layouts,
         rows=ROWS_FILE.format(dataset=DATASET),
     output:
-        sweep=f"results/{DATASET}/sweep.parquet",
-        embeddings=WRITTEN_WITH_SWEEP,
+        f"results/{DATASET}/sweep.parquet",
     log:
         f"results/{DATASET}/logs/sweep.log",
     benchmark:
@@ -51,11 +72,6 @@ rule sweep:
         cell_keys=embedding_keys,
     script:
         "../../scripts/sweep.py"
-
-
-if WRITTEN_WITH_SWEEP:
-
-    ruleorder: sweep > embedding
 
 
 rule anndata:

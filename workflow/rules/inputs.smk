@@ -16,9 +16,9 @@ def anndata_file(wildcards):
     return own_file(own) if own["source"] == "anndata" else []
 
 
-def key_of(wildcards):
-    """The key of one cell, in the grid or not."""
-    return cell_key({name: CELLS.types[name](wildcards[name]) for name in CELLS.types}, SETTINGS)
+def key_of_path(wildcards):
+    """The key of one cell, in the grid or not, as a list of one."""
+    return [cell_key({name: CELLS.types[name](wildcards[name]) for name in CELLS.types}, SETTINGS)]
 
 
 def keys(cells):

@@ -1,17 +1,5 @@
 # Takes the data; makes `knn.parquet`: each row's nearest neighbours, for the largest k of the sweep.
-
-
-def rows_of_imported_knn(wildcards):
-    """What names the rows, which an AnnData file's k-NN must agree with; another label is no reason to read it again."""
-    is_named = SETTINGS["knn"].get("path", "").lower().endswith(".h5ad")
-    return ancient(ROWS_FILE.format(dataset=wildcards.dataset)) if is_named else []
-
-
-def imported_knn(wildcards):
-    """The file of a k-NN that was made elsewhere."""
-    return own_file(SETTINGS["knn"])
-
-
+#
 # Wildcards are repeated in the params, because they are not in the key of the cache between workflows.
 rule cached_knn:
     """Compute the k-NN for the largest k, or take one made elsewhere; from the cache between workflows where it is there."""

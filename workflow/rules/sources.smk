@@ -61,21 +61,6 @@ def with_prefix(path):
     return workflow.modifier.modify_path(path, "output")
 
 
-def parent_of(dataset):
-    """The stored files of the data set that a subset is of, and none of other sources."""
-    whole = SETTINGS["datasets"][dataset].get("of")
-    return {} if whole is None else {"data": DATA_FILE.format(dataset=whole), "rows": ROWS_FILE.format(dataset=whole)}
-
-
-def parent_files(wildcards):
-    return list(parent_of(wildcards.dataset).values())
-
-
-def parent(wildcards, input):
-    """The same as a job finds them, with the prefix that an importing workflow gives."""
-    return dict(zip(parent_of(wildcards.dataset), input.get("parent", []))) or None
-
-
 def source_once_more(wildcards):
     """What the features are read from: the user's own file, or the data set that a subset is of, and its list of ids."""
     ids = source(wildcards).get("ids")
@@ -99,15 +84,6 @@ def source_of_features(wildcards):
     return files
 
 
-@cache
-def rows_stay(dataset):
-    """Whether no run would change what describes the rows of a data set."""
-    one = SETTINGS["datasets"][dataset]
-    whole = {part: with_prefix(file) for part, file in parent_of(dataset).items()} or None
-    stay = whole is None or rows_stay(one["of"])
-    return stay and features.are_described(one, one.get("path"), with_prefix(ROWS_FILE.format(dataset=dataset)), whole)
-
-
 def annotation_files(wildcards):
     """The files beside the data set's own that its rows are annotated from."""
     return [local(one["path"]) for one in source(wildcards).get("annotations", []) if not isinstance(one, str)]
@@ -116,3 +92,14 @@ def annotation_files(wildcards):
 def stored_downloads(wildcards, output):
     """The folder of raw downloads that the stored data came from; `verify` needs no network."""
     return str(Path(output[0]).parents[2] / "data" / "download")
+
+
+def rows_of_imported_knn(wildcards):
+    """What names the rows, which an AnnData file's k-NN must agree with; another label is no reason to read it again."""
+    is_named = SETTINGS["knn"].get("path", "").lower().endswith(".h5ad")
+    return ancient(ROWS_FILE.format(dataset=wildcards.dataset)) if is_named else []
+
+
+def imported_knn(wildcards):
+    """The file of a k-NN that was made elsewhere."""
+    return own_file(SETTINGS["knn"])

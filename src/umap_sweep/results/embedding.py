@@ -1,5 +1,6 @@
 """Join the rows of the data to a cell's layout: `embedding.parquet`, the coordinates with id and label."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,24 +43,31 @@ def joined(layout: str | Path, rows: pa.Table, key: dict[str, Any]) -> pa.Table:
     return pa.table(dict(columns))
 
 
-def write(cell: pa.Table, layout: str | Path, rows_fingerprint: str, out: str | Path) -> None:
-    """Store what `joined` returns. Its record has the key of the layout, and the fingerprint of the coordinates alone.
+def compute(
+    layouts: Sequence[str | Path], rows: str | Path, out: Sequence[str | Path], keys: Sequence[dict[str, Any]]
+) -> None:
+    """Write cells as users read them, one after the other.
 
     Parameters
     ----------
-    cell : pyarrow.Table
-    layout : path
-        That the cell is made from.
-    rows_fingerprint : str
-        That of the stored rows.
-    out : path
+    layouts : sequence of path
+        From `umap_sweep.stages.layouts`.
+    rows : path
+        From `umap_sweep.sources.rows`.
+    out : sequence of path
+        Each receives what `joined` returns. Its record has the key of the layout, and the fingerprint of the
+        coordinates alone.
+    keys : sequence of dict
+        The key of each cell.
+
+    Raises
+    ------
+    InputError
+        As for `joined`.
     """
-    record = store.read_record(layout)
-    inputs = {"layout": record["fingerprint"], "rows": rows_fingerprint}
-    made = store.make_record("embedding", record["key"], record["fingerprint"], inputs)
-    store.write(out, cell, made, dictionary=["label"] if "label" in cell.column_names else False)
-
-
-def compute(layout: str | Path, rows: str | Path, out: str | Path, key: dict[str, Any]) -> None:
-    """Write one cell, from its stored layout and the stored rows; see `joined` and `write`."""
-    write(joined(layout, store.read_rows(rows), key), layout, store.read_record(rows)["fingerprint"], out)
+    ids_and_labels, of_rows = store.read_rows(rows), store.read_record(rows)["fingerprint"]
+    for layout, path, key in zip(layouts, out, keys, strict=True):
+        cell, record = joined(layout, ids_and_labels, key), store.read_record(layout)
+        inputs = {"layout": record["fingerprint"], "rows": of_rows}
+        made = store.make_record("embedding", record["key"], record["fingerprint"], inputs)
+        store.write(path, cell, made, dictionary=["label"] if "label" in cell.column_names else False)

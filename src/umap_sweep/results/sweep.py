@@ -1,6 +1,5 @@
-"""Write every cell with ids and labels, and all of them in one tidy table."""
+"""Join all cells into one tidy table."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,10 @@ def join(
     layouts: Sequence[str | Path],
     rows: str | Path,
     keys: Sequence[dict[str, Any]],
-    embeddings: Sequence[str | Path],
     out: str | Path,
     today: Mapping[str, str] | None = None,
 ) -> None:
-    """Write every cell into a file of its own and into one table, cell after cell, each in the data's row order.
+    """Write every cell into one table, cell after cell, each in the data's row order.
 
     One cell is held in memory at a time.
 
@@ -33,8 +31,6 @@ def join(
         From `umap_sweep.sources.rows`.
     keys : sequence of mapping
         The key that each of the layouts must carry.
-    embeddings : sequence of path
-        Each receives one cell; see `umap_sweep.results.embedding`. None, where they are not wanted.
     out : path
         Receives n_neighbors, min_dist, seed, knn_k, knn_seed, id, label (where there is one), umap_1 … umap_d.
     today : mapping of str to str, optional
@@ -47,16 +43,12 @@ def join(
         code than the rest.
     """
     check_one_code({path: store.read_record(path) for path in layouts}, (today or {}).get("layout"))
-    ids_and_labels, of_rows = store.read_rows(rows), store.read_record(rows)["fingerprint"]
+    ids_and_labels = store.read_rows(rows)
     writer = None
     with store.appearing(out) as temporary:
         try:
-            for layout, key, path in zip(
-                layouts, keys, embeddings or itertools.repeat(None, len(layouts)), strict=True
-            ):
+            for layout, key in zip(layouts, keys, strict=True):
                 cell = embedding.joined(layout, ids_and_labels, key)
-                if path is not None:
-                    embedding.write(cell, layout, of_rows, path)
                 constant = {
                     name: pa.repeat(pa.scalar(key[name], kind), cell.num_rows) for name, kind in KEY_COLUMNS.items()
                 }

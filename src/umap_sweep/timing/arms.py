@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from umap_sweep import environment, store
 from umap_sweep.errors import InputError
+from umap_sweep.sources import fetch
 from umap_sweep.timing import benchmark, watching
 
 # In the order in which they run. For umap-learn `start` is imports and reading the data, and `other` is everything else
@@ -257,17 +258,18 @@ def run_pipeline(
     """
     results = folder / "results" / "timed"
     shutil.rmtree(results, ignore_errors=True)
-    (results / "data").mkdir(parents=True)
-    shutil.copy2(data, results / "data" / "data.parquet")
+    # As if they had been fetched, from a file that has no labels.
     features = folder / "features.npy"
     np.save(features, store.read_features(data))
+    source = {"source": "file", "path": str(features.absolute()), "missing": "refuse"}
+    fetch.compute("timed", source, features, None, results / "data" / "data.parquet")
     table = [["n_neighbors", "min_dist", "seed", "knn_seed"]]
     table += [[cell[name] for name in table[0]] for cell in cells]
     with (folder / "cells.tsv").open("w", newline="") as file:
         csv.writer(file, delimiter="\t").writerows(table)
     config = {name: settings[name] for name in SETTINGS}
     config |= {"dataset": "timed", "grid": {"table": "cells.tsv"}, "claims": {"dataset": "timed"}}
-    config["datasets"] = {"timed": {"source": "file", "path": str(features.absolute())}}
+    config["datasets"] = {"timed": source}
     (folder / "config.json").write_text(json.dumps(config))
     lines = folder / "seen.jsonl"
     lines.unlink(missing_ok=True)
