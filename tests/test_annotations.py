@@ -30,7 +30,7 @@ FEATURES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 # What is made from the layouts and the rows, where a label or an annotation changes.
 DESCRIBED = dict.fromkeys(
     [
-        *("rows", "sweep", "annotation_metrics", "metrics", "shortlist", "manifest", "atlas", "all"),
+        *("rows", "sweep", "embeddings", "annotation_metrics", "metrics", "shortlist", "manifest", "atlas", "all"),
         *("plot_grid", "plot_metrics"),
     ],
     1,

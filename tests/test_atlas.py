@@ -289,7 +289,7 @@ def test_a_copied_configuration_is_the_cell() -> None:
         merged = {**defaults, **copied, "datasets": {**defaults["datasets"], **copied["datasets"]}}
         settings = configuration.complete(merged, copied)
         assert grid.cells(settings).to_dict("records") == [cell]
-        assert settings["datasets"]["toy"] == SHARED["datasets"]["toy"]
+        assert settings["datasets"]["toy"] == SHARED["datasets"]["toy"] | {"missing": "refuse"}
         assert settings["umap"]["spread"] == 1.5
 
 

@@ -288,12 +288,13 @@ def test_metrics_without_a_cells_row_are_no_table(digits, tmp_path):
     cost.write_text('{"layout_seconds": 1.5, "layout_memory_mb": 300, "cells": 1}')
     outputs = [tmp_path / "metrics.parquet", tmp_path / "metrics.csv"]
     stored = digits.folder / "metrics.parquet"
-    metrics.join([stored], [cost], [KEY], *outputs)
+    of_labels = digits.folder / "labels.parquet"
+    metrics.join([stored], of_labels, [cost], [KEY], *outputs)
     assert store.read(outputs[0])["min_dist"].to_pylist() == [0.1]
     with pytest.raises(InputError, match=r"metrics.parquet has 0 rows of min_dist 0.3, and not one. Delete it"):
-        metrics.join([stored], [cost], [KEY | {"min_dist": 0.3}], *outputs)
+        metrics.join([stored], of_labels, [cost], [KEY | {"min_dist": 0.3}], *outputs)
     with pytest.raises(InputError, match=r"was made with seed 10, but the configuration says 11"):
-        metrics.join([stored], [cost], [KEY | {"seed": 11}], *outputs)
+        metrics.join([stored], of_labels, [cost], [KEY | {"seed": 11}], *outputs)
 
 
 def test_sample_estimates_the_full_value(digits):

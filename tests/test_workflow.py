@@ -31,6 +31,7 @@ COMPARED = dict.fromkeys(
     [
         *(
             "sweep",
+            "embeddings",
             "annotation_metrics",
             "metrics",
             "neighboring_cells",
@@ -166,7 +167,7 @@ class TestFinishedSweep:
             (
                 {"metrics": {"seed": 1}},
                 {"high_dimensional": 1, "cell_metrics": 2}
-                | {name: 1 for name in COMPARED if name not in ("sweep", "plot_grid")},
+                | {name: 1 for name in COMPARED if name not in ("sweep", "embeddings", "plot_grid")},
             ),
             (
                 {"grid": {"seed": [10, 11]}},
