@@ -10,10 +10,11 @@ from umap_sweep import store
 from umap_sweep.figures.style import FRAME_COLOUR, SIDE_TEXT_COLOUR, STYLE, drawing, save
 from umap_sweep.quality.feature_shares import percent
 
-# So many features have a bar of their own. Where all others together hold more, there is a curve in place of bars.
-MOST_BARS = 20
+# So many features have a bar of their own. Where all others together hold more than this, a curve says more than bars.
+MOST_BARS, MOST_OF_OTHERS = 20, 0.25
 LONGEST_NAME = 36
 COLOUR, OTHERS_COLOUR, RULE = "#0072b2", "#b5b5b5", "#e8e8e8"
+BEHIND_WORDS = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
 # Lengths in inches.
 WIDTH, BAR, HEAD, FOOT, RIGHT, MARGIN = 6.4, 0.22, 0.66, 0.5, 0.65, 0.15
 LETTER = 0.068  # the width of a letter of a name
@@ -45,7 +46,7 @@ def draw(names: list[str], shares: np.ndarray | None, title: str, facts: list[st
         figure.text(MARGIN / WIDTH, 0.3, nothing, size=8)
         return figure
     order = np.argsort(-shares, kind="stable")
-    if shares[order[:MOST_BARS]].sum() >= 0.5:
+    if shares[order[MOST_BARS:]].sum() <= MOST_OF_OTHERS:
         return _bars([names[place] for place in order], shares[order], title, facts, dpi)
     return _curve(shares[order], title, facts, dpi)
 
@@ -96,7 +97,11 @@ def _curve(shares: np.ndarray, title: str, facts: list[str], dpi: int) -> Figure
         count = int(np.searchsorted(held, level))
         axes.plot(count, 100 * held[count], "o", color=COLOUR, markersize=4)
         words = f"{count:,} of {len(shares):,} hold {100 * level:.0f} %"
-        axes.annotate(words, (count, 100 * held[count]), (7, -4), textcoords="offset points", size=7.5, va="top")
+        # Where there is room: above the curve in its right half, below it in its left.
+        above = count > len(shares) / 2
+        offset, side = ((-7, 4), ("right", "bottom")) if above else ((7, -4), ("left", "top"))
+        place = {"xytext": offset, "textcoords": "offset points", "ha": side[0], "va": side[1]}
+        axes.annotate(words, (count, 100 * held[count]), **place, size=7.5, bbox=BEHIND_WORDS)
     axes.set(xlim=(0, len(shares)), ylim=(0, 102))
     axes.set_xlabel("features, the largest share first (dashed: if all had the same)", size=8)
     axes.set_ylabel("share in the distances, %", size=8)

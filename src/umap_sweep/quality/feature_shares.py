@@ -64,7 +64,7 @@ def _powers(p: float) -> Parts:
 def _chebyshev(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Give all to the largest difference; several that are equal share it."""
     apart = np.abs(x - y)
-    return ((apart > 0) & (apart == apart.max(axis=1, keepdims=True))).astype(np.float64)
+    return np.where((apart > 0) & (apart == apart.max(axis=1, keepdims=True)), 1.0, 0.0)
 
 
 def _cosine(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -93,7 +93,8 @@ def _hellinger(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _canberra(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     sizes = np.abs(x) + np.abs(y)
-    return np.divide(np.abs(x - y), sizes, out=np.zeros_like(sizes), where=sizes > 0)
+    parts: np.ndarray = np.divide(np.abs(x - y), sizes, out=np.zeros_like(sizes), where=sizes > 0)
+    return parts
 
 
 def _braycurtis(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -111,26 +112,24 @@ def _symmetric_kl(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _unequal(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return (x != y).astype(np.float64)
+    return np.where(x != y, 1.0, 0.0)
 
 
 def _differing(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Count the columns that are 0 in one row alone; what their number is divided by is one number for all of them."""
-    return ((x != 0) != (y != 0)).astype(np.float64)
+    return np.where((x != 0) != (y != 0), 1.0, 0.0)
 
 
 def _russellrao(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Count the columns that are 0 in one row or in both; where none differs, umap-learn's distance is 0."""
-    return _not_in_both(x, y) * _differing(x, y).any(axis=1, keepdims=True)
+    apart = _differing(x, y).sum(axis=1, keepdims=True) > 0
+    return np.where(apart & ((x == 0) | (y == 0)), 1.0, 0.0)
 
 
 def _kulsinski(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Count the same, and those that differ once more."""
-    return _russellrao(x, y) + _differing(x, y)
-
-
-def _not_in_both(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return ((x == 0) | (y == 0)).astype(np.float64)
+    parts: np.ndarray = _russellrao(x, y) + _differing(x, y)
+    return parts
 
 
 # By umap-learn's names. Not among them: haversine, whose part of the longitude holds both latitudes; poincare, which

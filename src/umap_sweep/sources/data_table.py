@@ -525,10 +525,13 @@ def rounded_integers(values: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         stored = values.astype(np.float32)
         if kind == "f":
-            return (np.rint(values) == values) & np.isfinite(stored) & (stored.astype(values.dtype) != values)
-        # Beyond its type a number has no meaning when it is cast back, and is another in any case.
-        beyond = stored >= 2.0 ** (8 * values.dtype.itemsize - (kind == "i"))
-        return beyond | (np.where(beyond, 0, stored).astype(values.dtype) != values)
+            lost = (np.rint(values) == values) & np.isfinite(stored) & (stored.astype(values.dtype) != values)
+        else:
+            # Beyond its type a number has no meaning when it is cast back, and is another in any case.
+            beyond = stored >= 2.0 ** (8 * values.dtype.itemsize - (kind == "i"))
+            lost = beyond | (np.where(beyond, 0, stored).astype(values.dtype) != values)
+    found: np.ndarray = lost
+    return found
 
 
 def _as_lists(block: np.ndarray) -> pa.FixedSizeListArray:
