@@ -1,6 +1,7 @@
 """Draw how much of the distances between rows each feature decides."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -100,7 +101,7 @@ def _curve(shares: np.ndarray, title: str, facts: list[str], dpi: int) -> Figure
         # Where there is room: above the curve in its right half, below it in its left.
         above = count > len(shares) / 2
         offset, side = ((-7, 4), ("right", "bottom")) if above else ((7, -4), ("left", "top"))
-        place = {"xytext": offset, "textcoords": "offset points", "ha": side[0], "va": side[1]}
+        place: dict[str, Any] = {"xytext": offset, "textcoords": "offset points", "ha": side[0], "va": side[1]}
         axes.annotate(words, (count, 100 * held[count]), **place, size=7.5, bbox=BEHIND_WORDS)
     axes.set(xlim=(0, len(shares)), ylim=(0, 102))
     axes.set_xlabel("features, the largest share first (dashed: if all had the same)", size=8)
