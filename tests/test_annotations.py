@@ -36,7 +36,9 @@ DESCRIBED = dict.fromkeys(
     1,
 )
 COMPUTED = {"knn": 1, "high_dimensional": 1, "graph": 2, "initial_layout": 2, "layout_0p1_0p5": 2, "cell_metrics": 2}
-EVERYTHING = DESCRIBED | COMPUTED | {"fetch": 1, "neighboring_cells": 1, "plot_changes": 1}
+EVERYTHING = (
+    DESCRIBED | COMPUTED | {"fetch": 1, "features": 1, "plot_features": 1} | {"neighboring_cells": 1, "plot_changes": 1}
+)
 
 
 def config(**source: object) -> dict:

@@ -36,6 +36,7 @@ ALL = {
     "sweep": 1,
     "embeddings": 1,
     "manifest": 1,
+    "features": 1,
     "high_dimensional": 1,
     "cell_metrics": 4,
     "annotation_metrics": 1,
@@ -44,6 +45,7 @@ ALL = {
     "seed_pairs": 4,
     "stability": 1,
     "shortlist": 1,
+    "plot_features": 1,
     "plot_grid": 2,
     "plot_metrics": 1,
     "plot_changes": 1,
@@ -52,7 +54,9 @@ ALL = {
     "atlas": 1,
     "all": 1,
 }
-ABOVE_THE_LAYOUT = ("fetch", "rows", "knn", "graph", "initial_layout", "high_dimensional")
+# What no stage of UMAP reaches.
+OF_THE_DATA = ("fetch", "rows", "high_dimensional", "features", "plot_features")
+ABOVE_THE_LAYOUT = (*OF_THE_DATA, "knn", "graph", "initial_layout")
 
 
 class Project:
@@ -159,13 +163,13 @@ class TestPlan:
             ("src/umap_sweep/sources/fetch.py", "TIMEOUT = 30", "TIMEOUT = 31", ALL),
             ("src/umap_sweep/store.py", '{"compression": "zstd"', '{"compression": "lz4"', ALL),
             ("src/umap_sweep/stages/knn.py", "BLOCK_ROWS = 4096", "BLOCK_ROWS = 4097", without("fetch", "rows")),
-            ("scripts/knn.py", "k=int(", "k=+int(", without("fetch", "rows", "high_dimensional")),
-            ("src/umap_sweep/stages/fuzzy.py", "= 1e-5", "= 1e-6", without("fetch", "rows", "knn", "high_dimensional")),
+            ("scripts/knn.py", "k=int(", "k=+int(", without(*OF_THE_DATA)),
+            ("src/umap_sweep/stages/fuzzy.py", "= 1e-5", "= 1e-6", without(*OF_THE_DATA, "knn")),
             (
                 "scripts/initial_layout.py",
                 "seed=int(",
                 "seed=+int(",
-                without("fetch", "rows", "knn", "graph", "high_dimensional"),
+                without(*OF_THE_DATA, "knn", "graph"),
             ),
             ("src/umap_sweep/stages/vectors.py", "TERMS = 8", "TERMS = 9", without(*ABOVE_THE_LAYOUT)),
             ("scripts/layout.py", "key=snakemake", "key=+snakemake", without(*ABOVE_THE_LAYOUT)),

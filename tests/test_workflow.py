@@ -162,11 +162,14 @@ class TestFinishedSweep:
                 {"grid": {"n_neighbors": [5, 20, 12]}},
                 {"graph": 1, "initial_layout": 1, "layout": 2, "cell_metrics": 1, "manifest": 1, **COMPARED},
             ),
-            ({"plot": {"dpi": 100}}, {"plot_grid": 1, "plot_metrics": 1, "plot_changes": 1, "all": 1}),
+            (
+                {"plot": {"dpi": 100}},
+                {"plot_features": 1, "plot_grid": 1, "plot_metrics": 1, "plot_changes": 1, "all": 1},
+            ),
             ({"atlas": {"max_points": 100}}, {"atlas": 1, "all": 1}),
             (
                 {"metrics": {"seed": 1}},
-                {"high_dimensional": 1, "cell_metrics": 2}
+                {"high_dimensional": 1, "cell_metrics": 2, "features": 1, "plot_features": 1}
                 | {name: 1 for name in COMPARED if name not in ("sweep", "embeddings", "plot_grid")},
             ),
             (
@@ -188,7 +191,8 @@ class TestFinishedSweep:
             (
                 {"cpu": "x86-64-v2"},
                 {"knn": 1, "high_dimensional": 1, "graph": 2, "initial_layout": 2, "layout_0p0_0p5": 2}
-                | {"cell_metrics": 2, "manifest": 1, **COMPARED},
+                | {"cell_metrics": 2, "manifest": 1, **COMPARED}
+                | {"features": 1, "plot_features": 1},
             ),
         ],
         ids=["nothing", "min_dist", "n_neighbors", "plot", "atlas", "metrics", "seed", "repulsion", "cpu"],
@@ -219,7 +223,7 @@ def test_further_axes_and_parameters(tmp_path):
     plots = {path.name for path in (tmp_path / "results/iris/plots").glob("*.png")}
     grids = {"grid.png", "grid_knn_seed=11_seed=2.png", "grid_knn_seed=11_seed=1.png"}
     # Only one n_neighbors and min_dist has several seeds, and no two cells are next to each other.
-    assert plots == {*grids, "metrics.png", "stability.png", "instability.png"}
+    assert plots == {*grids, "metrics.png", "stability.png", "instability.png", "features.png"}
 
 
 def assert_refused(run: Run, folder, *said: str) -> None:

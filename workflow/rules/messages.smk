@@ -38,10 +38,20 @@ def say_what_was_taken(folder):
         print(f"Values were missing, and {became}: {counts}.")
 
 
+def say_what_decides(folder):
+    """Where few columns decide the distances, and where columns or rows repeat others."""
+    from umap_sweep.quality import feature_shares  # here, because only the end of a run needs it
+
+    for sentence in feature_shares.sentences(folder / "features.parquet"):
+        print(sentence)
+
+
 def say_where_to_look():
     folder = Path("results") / DATASET
     if (folder / "data" / "data.parquet").exists() and set(workflow.dag_settings.targets) <= {"all", "anndata"}:
         say_what_was_taken(folder)
+        if (folder / "features.parquet").exists():
+            say_what_decides(folder)
     # After other targets it would hide what they have to say.
     if set(workflow.dag_settings.targets) <= {"all"} and (folder / "shortlist.csv").exists():
         print("Cells that no other beats:")

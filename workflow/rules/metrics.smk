@@ -1,6 +1,37 @@
 # Takes data, k-NN and embeddings; makes metrics, comparisons of cells, the short list, and their figures.
 
 
+rule features:
+    """Tell which features decide the distances, and which columns and rows repeat others."""
+    input:
+        data=DATA_FILE,
+    output:
+        parquet="results/{dataset}/features.parquet",
+        csv=report(
+            "results/{dataset}/features.csv",
+            caption="../report/features_table.rst",
+            category="Data",
+            labels={"table": "features", "dataset": "{dataset}"},
+        ),
+    log:
+        "results/{dataset}/logs/features.log",
+    benchmark:
+        "results/{dataset}/benchmarks/features.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("high_dimensional"),
+        runtime=minutes_of("high_dimensional"),
+    params:
+        code=code_of("features"),
+        metric=SETTINGS["knn"]["metric"],
+        metric_kwds=SETTINGS["umap"]["metric_kwds"],
+        seed=SETTINGS["metrics"]["seed"],
+        cpu=SETTINGS["cpu"],
+    script:
+        "../../scripts/features.py"
+
+
 rule high_dimensional:
     """Choose the rows, pairs and triplets that cells are measured on."""
     input:
@@ -229,6 +260,35 @@ rule shortlist:
         code=code_of("shortlist"),
     script:
         "../../scripts/shortlist.py"
+
+
+rule plot_features:
+    """Draw which features decide the distances."""
+    input:
+        features="results/{dataset}/features.parquet",
+    output:
+        png=report(
+            "results/{dataset}/plots/features.png",
+            caption="../report/features.rst",
+            category="Data",
+            labels={"figure": "features", "dataset": "{dataset}"},
+        ),
+        vector=f"results/{{dataset}}/plots/features.{SETTINGS['plot']['vector_format']}",
+    log:
+        "results/{dataset}/logs/plots/features.log",
+    benchmark:
+        "results/{dataset}/benchmarks/plots/features.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("plot_stability"),
+        runtime=minutes_of("plot_stability"),
+    params:
+        code=code_of("plot_features"),
+        dataset="{dataset}",
+        dpi=SETTINGS["plot"]["dpi"],
+    script:
+        "../../scripts/plot_features.py"
 
 
 rule plot_metrics:

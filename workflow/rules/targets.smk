@@ -81,7 +81,8 @@ def targets(wildcards):
         *comparisons().values(),
         f"{folder}/annotations.parquet",
         f"{folder}/shortlist.parquet",
-        *(f"{folder}/plots/{name}.png" for name in (*FIGURES, *ANNOTATIONS, *comparing_figures())),
+        f"{folder}/features.parquet",
+        *(f"{folder}/plots/{name}.png" for name in (*FIGURES, *ANNOTATIONS, *comparing_figures(), "features")),
         f"{folder}/atlas.html",
     ]
 

@@ -70,6 +70,7 @@ def write(
     key: Mapping[str, Any] | None = None,
     csv_out: str | Path | None = None,
     measured: Sequence[str] = (),
+    also: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a table with its record.
 
@@ -87,8 +88,11 @@ def write(
         Receives the same as CSV.
     measured : sequence of str, optional
         Columns that another run does not repeat: time and memory. They are left out of the fingerprint.
+    also : mapping, optional
+        Further entries of the record.
     """
-    record = store.make_record(stage, key or {}, store.fingerprint(table.drop_columns(list(measured))), inputs)
+    values = store.fingerprint(table.drop_columns(list(measured)))
+    record = store.make_record(stage, key or {}, values, inputs, **(also or {}))
     store.write(out, table, record)
     if csv_out is not None:
         store.write_csv(csv_out, table)

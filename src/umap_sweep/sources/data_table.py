@@ -12,7 +12,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 # Features are converted and checked in blocks of this many values, which keeps the memory beside the table small.
 BLOCK_VALUES = 2**22
+
+# Up to this size float32 holds every whole number.
+WHOLE_IN_FLOAT32 = 2**24
 
 # Numbers as programs write them. "007" is none of them: as a number it would lose its zeros.
 _INTEGER = r"^(0|-?[1-9][0-9]*)$"
@@ -53,6 +56,8 @@ class Features:
         How many values were missing, by column; rows that were left out, or medians, stand for them.
     label : pyarrow.ChunkedArray or None
         The label that the source itself gives its rows.
+    rounded : dict of str to int
+        How many whole numbers of the source float32 cannot hold, by column; the nearest that it can stand for them.
     """
 
     values: pa.ChunkedArray
@@ -61,6 +66,11 @@ class Features:
     source_rows: int | None = None
     missing: dict[str, int] = field(default_factory=dict)
     label: pa.ChunkedArray | None = None
+    rounded: dict[str, int] = field(default_factory=dict)
+
+    def with_rounded(self, counts: np.ndarray) -> Features:
+        """Return the same features with `rounded`, from the count of each column; ndarray of int, shape (d,)."""
+        return replace(self, rounded={self.names[place]: int(counts[place]) for place in np.flatnonzero(counts)})
 
     def table(self) -> pa.Table:
         """Return the columns that are stored: `features`, and `row` and `label` where they are known."""
@@ -192,6 +202,7 @@ def matrix_features(
     names: Sequence[str],
     missing: str = "refuse",
     label: np.ndarray | None = None,
+    rounded: np.ndarray | None = None,
 ) -> Features:
     """Return the checked features of a matrix.
 
@@ -207,6 +218,8 @@ def matrix_features(
         See `checked_features`.
     label : ndarray of n values, optional
         What the source itself gives its rows.
+    rounded : ndarray of int, shape (d,), optional
+        How many whole numbers in each column were rounded before; see `rounded_integers`.
 
     Raises
     ------
@@ -215,11 +228,14 @@ def matrix_features(
     """
     rows = block_rows(len(names))
     blocks = []
+    counts = np.zeros(len(names), dtype=np.int64) if rounded is None else rounded
     with np.errstate(over="ignore", invalid="ignore"):  # What becomes infinite is found by the check.
         for start in range(0, len(matrix), rows):
-            blocks.append(_as_lists(np.ascontiguousarray(matrix[start : start + rows], dtype=np.float32)))
+            block = matrix[start : start + rows]
+            blocks.append(_as_lists(np.ascontiguousarray(block, dtype=np.float32)))
+            counts = counts + rounded_integers(block).sum(axis=0)
     given = None if label is None else pa.chunked_array([pa.array(label)])
-    return checked_features(pa.chunked_array(blocks), names, origin, missing, given)
+    return checked_features(pa.chunked_array(blocks), names, origin, missing, given).with_rounded(counts)
 
 
 def frame_features(features: pd.DataFrame, target: pd.Series | pd.DataFrame | None, origin: str) -> Features:
@@ -254,9 +270,10 @@ def frame_features(features: pd.DataFrame, target: pd.Series | pd.DataFrame | No
         )
     names = columns.column_names
     check_not_empty(origin, columns.num_rows, len(names))
-    blocks = [rows_as_lists(batch, names) for batch in columns.to_batches(block_rows(len(names)))]
+    rounded = np.zeros(len(names), dtype=np.int64)
+    blocks = [rows_as_lists(batch, names, rounded) for batch in columns.to_batches(block_rows(len(names)))]
     label = None if target is None else frame_columns(target.to_frame()).column(0)
-    return checked_features(pa.chunked_array(blocks), names, origin, label=label)
+    return checked_features(pa.chunked_array(blocks), names, origin, label=label).with_rounded(rounded)
 
 
 def frame_columns(frame: pd.DataFrame) -> pa.Table:
@@ -461,16 +478,60 @@ def _plain_numbers(text: pa.ChunkedArray, kinds: Mapping[str, pa.DataType]) -> p
     return text
 
 
-def rows_as_lists(batch: pa.RecordBatch, names: Sequence[str]) -> pa.FixedSizeListArray:
+def rows_as_lists(batch: pa.RecordBatch, names: Sequence[str], rounded: np.ndarray) -> pa.FixedSizeListArray:
     """Return the named columns of a batch as one list of float32 for each row.
 
     Missing values become NaN, and values beyond float32 infinite; see `checked_features`.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+    names : sequence of str
+        d columns.
+    rounded : ndarray of int64, shape (d,)
+        To each is added how many whole numbers of its column are rounded.
     """
     block = np.empty((batch.num_rows, len(names)), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         for column, name in enumerate(names):
-            block[:, column] = batch.column(name).to_numpy(zero_copy_only=False)
+            values = batch.column(name)
+            block[:, column] = values.to_numpy(zero_copy_only=False)
+            # Without those that are missing, because whole numbers beside them would become float64.
+            rounded[column] += rounded_integers(values.drop_null().to_numpy(zero_copy_only=False)).sum()
     return _as_lists(block)
+
+
+def rounded_integers(values: np.ndarray) -> np.ndarray:
+    """Return which values are whole numbers that float32 cannot hold, such as 2^24 + 1.
+
+    Parameters
+    ----------
+    values : ndarray of any shape
+        Of a numeric type, or decimal numbers as objects. What is not whole, infinite or NaN is none of them.
+
+    Returns
+    -------
+    ndarray of bool, of the same shape
+    """
+    if values.dtype.kind == "O":
+        values = values.astype(np.float64)
+    kind, held = values.dtype.kind, 4 if values.dtype.kind == "f" else 2
+    if kind not in "iuf" or values.dtype.itemsize <= held or not values.size:
+        return np.zeros(values.shape, dtype=bool)
+    # As a rule all are small, which saves looking at each. NaN is neither the least nor the greatest.
+    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    if not (low < -WHOLE_IN_FLOAT32 or high > WHOLE_IN_FLOAT32):
+        return np.zeros(values.shape, dtype=bool)
+    with np.errstate(over="ignore", invalid="ignore"):
+        stored = values.astype(np.float32)
+        if kind == "f":
+            lost = (np.rint(values) == values) & np.isfinite(stored) & (stored.astype(values.dtype) != values)
+        else:
+            # Beyond its type a number has no meaning when it is cast back, and is another in any case.
+            beyond = stored >= 2.0 ** (8 * values.dtype.itemsize - (kind == "i"))
+            lost = beyond | (np.where(beyond, 0, stored).astype(values.dtype) != values)
+    found: np.ndarray = lost
+    return found
 
 
 def _as_lists(block: np.ndarray) -> pa.FixedSizeListArray:

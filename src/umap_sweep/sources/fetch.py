@@ -277,8 +277,8 @@ def compute(
         Folder for raw downloads, kept; beside `out` where it is not given.
     out : str or Path
         Receives the table of `data_table.Features`. Its record holds the numbers of rows and of those that the source
-        has, the names of the features, how many values were missing in which of them, and the `origin`: what of the
-        source they depend on. The fingerprint is that of the features alone.
+        has, the names of the features, how many values were missing in which of them, how many whole numbers were
+        rounded, and the `origin`: what of the source they depend on. The fingerprint is that of the features alone.
 
     Raises
     ------
@@ -301,6 +301,7 @@ def compute(
         dimensions=len(features.names),
         feature_names=features.names,
         missing=features.missing,
+        rounded=features.rounded,
         origin=read_from,
     )
     store.write(out, table, record, dictionary=["label"] if "label" in table.column_names else False)
@@ -312,6 +313,9 @@ def compute(
         became = f"{left_out} rows are left out" if left_out else "medians stand for them"
         counts = ", ".join(f"{count} in {name!r}" for name, count in features.missing.items())
         logger.warning("%s: values are missing, and %s: %s", dataset, became, counts)
+    if features.rounded:
+        counts = ", ".join(f"{count} in {name!r}" for name, count in features.rounded.items())
+        logger.warning("%s: whole numbers beyond 2^24 are rounded to float32: %s", dataset, counts)
 
 
 def fingerprint(features: data_table.Features) -> str:

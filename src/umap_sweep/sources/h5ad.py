@@ -73,9 +73,10 @@ def read_features(
         rows = len(_read(file["obs"][file["obs"].attrs["_index"]]))
         element, what = _chosen(file, layer, obsm, path)
         if element.attrs.get("encoding-type") == "dataframe":
-            matrix, names = _frame_values(_read(element), what)
+            matrix, names, rounded = _frame_values(_read(element), what)
         else:
-            matrix = _dense(element, what) if isinstance(element, h5py.Dataset) else _from_sparse(element, what)
+            read_matrix = _dense if isinstance(element, h5py.Dataset) else _from_sparse
+            matrix, rounded = read_matrix(element, what)
             width = matrix.shape[1]
             names = _var_names(file["var"], path) if obsm is None else [f"{obsm}_{i + 1}" for i in range(width)]
         if matrix.shape != (rows, len(names)):
@@ -83,7 +84,7 @@ def read_features(
                 f"{what} has the shape {matrix.shape}, and the file names {rows} rows and {len(names)} columns. "
                 "Write it again with anndata."
             )
-    return data_table.matrix_features(matrix, what, names, missing)
+    return data_table.matrix_features(matrix, what, names, missing, rounded=rounded)
 
 
 def read_columns(path: str | Path, id_name: str | None = None, names: Sequence[str] = ()) -> reading.Columns:
@@ -205,17 +206,20 @@ def _chosen(
     return element, what
 
 
-def _dense(dataset: h5py.Dataset, what: str) -> np.ndarray:
+def _dense(dataset: h5py.Dataset, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return a matrix as float32, and how many whole numbers in each column are rounded; so do the next two."""
     data_table.check_matrix(dataset.shape, dataset.dtype, what)
     matrix = np.empty(dataset.shape, dtype=np.float32)
-    rows = data_table.block_rows(matrix.shape[1])
+    rows, rounded = data_table.block_rows(matrix.shape[1]), np.zeros(matrix.shape[1], dtype=np.int64)
     with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is refused later
         for start in range(0, len(matrix), rows):
-            matrix[start : start + rows] = dataset[start : start + rows]
-    return matrix
+            block = dataset[start : start + rows]
+            matrix[start : start + rows] = block
+            rounded += data_table.rounded_integers(block).sum(axis=0)
+    return matrix, rounded
 
 
-def _from_sparse(group: h5py.Group, what: str) -> np.ndarray:
+def _from_sparse(group: h5py.Group, what: str) -> tuple[np.ndarray, np.ndarray]:
     stored = sparse_dataset(group)
     data_table.check_matrix(stored.shape, stored.dtype, what)
     n_rows, n_columns = stored.shape
@@ -224,6 +228,7 @@ def _from_sparse(group: h5py.Group, what: str) -> np.ndarray:
         *(what, stored.format, 100 * group["data"].size / (n_rows * n_columns), 4 * n_rows * n_columns / 2**30),
     )
     matrix = np.empty(stored.shape, dtype=np.float32)
+    rounded = np.zeros(n_columns, dtype=np.int64)
     by_rows = stored.format == "csr"
     step = data_table.block_rows(n_columns if by_rows else n_rows)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -232,16 +237,22 @@ def _from_sparse(group: h5py.Group, what: str) -> np.ndarray:
             block = stored[part]
             block.check_format(full_check=True)  # damaged indices would make toarray write outside of the block
             matrix[part] = block.toarray()
-    return matrix
+            if (places := np.flatnonzero(data_table.rounded_integers(block.data))).size:
+                columns = block.tocoo().col[places] + (0 if by_rows else start)
+                rounded += np.bincount(columns, minlength=n_columns)
+    return matrix, rounded
 
 
-def _frame_values(frame: pd.DataFrame, what: str) -> tuple[np.ndarray, list[str]]:
+def _frame_values(frame: pd.DataFrame, what: str) -> tuple[np.ndarray, list[str], np.ndarray]:
     numeric = frame.select_dtypes([np.bool, np.integer, np.floating]).columns
     if wrong := [name for name in frame.columns if name not in numeric]:
         raise InputError(f"{what} has columns that are not numeric: {data_table.listed(wrong)}. Drop or encode them.")
     data_table.check_matrix(frame.shape, np.dtype(np.float32), what)
+    names = [str(name) for name in frame.columns]
+    columns = (frame.iloc[:, place].dropna().to_numpy() for place in range(len(names)))
+    rounded = [int(data_table.rounded_integers(column).sum()) for column in columns]
     with np.errstate(over="ignore", invalid="ignore"):
-        return frame.to_numpy(dtype=np.float32, na_value=np.nan), [str(name) for name in frame.columns]
+        return frame.to_numpy(dtype=np.float32, na_value=np.nan), names, np.array(rounded)
 
 
 def _var_names(var: h5py.Group, path: str | Path) -> list[str]:

@@ -234,13 +234,12 @@ def _column_features(
         beside = beside | {"id": [own]}
     names = data_table.choose_features(schema, beside, wanted, exclude, path)
     blocks = []
-    rows = data_table.block_rows(len(names))
+    rows, rounded = data_table.block_rows(len(names)), np.zeros(len(names), dtype=np.int64)
     for batch in read(names, []):
-        blocks += [
-            data_table.rows_as_lists(batch.slice(start, rows), names) for start in range(0, batch.num_rows, rows)
-        ]
+        for start in range(0, batch.num_rows, rows):
+            blocks.append(data_table.rows_as_lists(batch.slice(start, rows), names, rounded))
     data_table.check_not_empty(path, len(blocks), len(names))
-    return data_table.checked_features(pa.chunked_array(blocks), names, path, missing)
+    return data_table.checked_features(pa.chunked_array(blocks), names, path, missing).with_rounded(rounded)
 
 
 def _row_columns(path: Path, suffix: str, id_name: str | None, names: Sequence[str], exclude: Sequence[str]) -> Columns:
