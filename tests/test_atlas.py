@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ ATTACKS = [
 ]
 IDS = ATTACKS + [f"row {number}" for number in range(len(ATTACKS), COUNT)]
 LABELS = ["</style><b onclick=x>bold", "plain", "'\u202e\"&lt;"]
+BATCH = "=batch, \u202e<b>of</b>"
+BATCHES = ["</option><b onclick=x>1", 'two, "2"', "&lt;3"]
 FEATURES = ["<i>weight</i>", "</option>size", "constant"]
 CELLS = [
     {"metric": "euclidean", "knn_k": 7, "knn_seed": 10, "knn_jobs": 1, "n_neighbors": k, "min_dist": m, "seed": s}
@@ -61,11 +63,28 @@ SHARED = {
 }
 
 
+def annotations() -> dict[str, pa.Array]:
+    """Return columns of all kinds, most of them with missing values in every seventh row."""
+    place = np.arange(COUNT)
+    missing = place % 7 == 3
+    return {
+        BATCH: pa.array([BATCHES[one // 5 % 3] for one in place], mask=missing),
+        "passed": pa.array(place % 2 == 0, mask=missing),
+        "depth": pa.array(np.linspace(-1, 1, COUNT), mask=missing),
+        "reads": pa.array(2**60 + 1001 * place, mask=missing),
+        "clone": pa.array([f"clone {one % 60}" for one in place]),
+        "empty": pa.array([None] * COUNT, pa.float64()),
+        "equal": pa.array(np.full(COUNT, 0.5)),
+        "</dt><i>text</i>": pa.array([f"{'long ' * 400}{one}" for one in place]),
+    }
+
+
 @dataclass
 class Sweep:
     """A stored sweep of 64 points, and what is known about it."""
 
     folder: Path
+    annotations: dict[str, pa.Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Store data, k-NN and cells."""
@@ -89,7 +108,7 @@ class Sweep:
         table = pa.table({"features": values})
         record = store.make_record("data", {}, store.fingerprint(table), feature_names=FEATURES)
         store.write(self.folder / "data.parquet", table, record)
-        rows = pa.table({"id": IDS, **({} if labels is None else {"label": labels})})
+        rows = pa.table({"id": IDS, **({} if labels is None else {"label": labels}), **self.annotations})
         store.write(self.folder / "rows.parquet", rows, store.make_record("rows", {}, store.fingerprint(rows)))
 
     @staticmethod
@@ -245,6 +264,72 @@ def test_cells_too_many_for_a_page_show_fewer_points(sweep: Sweep, monkeypatch: 
     assert 1200 < len(gzip.decompress(base64.b64decode(payload.encode()))) < 1600
     monkeypatch.undo()
     assert not sweep.collect({"max_points": 10})[0]["full"]
+
+
+def text_of(value: Any) -> str:
+    """Return what the page says for a value."""
+    return "no value" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def decoded(payload: atlas.Payload, place: list[Any]) -> np.ndarray:
+    kind, first, size = place
+    return np.frombuffer(gzip.decompress(base64.b64decode(payload.encode())), kind, size, first)
+
+
+def test_annotations_are_written_once_and_exactly(tmp_path: Path) -> None:
+    annotated = annotations()
+    header, payload = Sweep(tmp_path, annotated).collect()
+    found = {entry["name"]: entry for entry in header["annotations"]}
+    assert list(found) == list(annotated)
+    rows = decoded(payload, header["row"])
+    for name, column in annotated.items():
+        expected = [column[row].as_py() for row in rows.tolist()]
+        if "names" in found[name]:
+            known = [*found[name]["names"], "no value"]
+            assert len(set(known)) == len(known)
+            assert [known[code] for code in decoded(payload, found[name]["codes"])] == [*map(text_of, expected)]
+        else:
+            missing = decoded(payload, found[name]["levels"]) == atlas.LARGEST_LEVEL + 1
+            values = decoded(payload, found[name]["values"]).tolist()
+            assert [None if gone else one for gone, one in zip(missing, values, strict=True)] == expected
+    assert {name for name, entry in found.items() if "low" in entry} == {"depth", "reads", "equal"}
+    assert found["passed"]["names"] == ["false", "true"]
+    assert found["empty"]["names"] == []
+
+
+def test_an_outlier_does_not_spoil_the_scale_of_an_annotation() -> None:
+    values = np.append(np.linspace(-1, 1, 200), 1e9)
+    entry = atlas.described_by(pa.array(values), "auto", np.array([200, 0, 100]), payload := atlas.Payload())
+    assert entry["low"] == -1 and 0.9 < entry["high"] <= 1
+    highest, lowest, middle = decoded(payload, entry["levels"]).tolist()
+    assert (highest, lowest) == (atlas.LARGEST_LEVEL, 0) and 120 < middle < 140
+    assert decoded(payload, entry["values"]).tolist() == [1e9, -1, values[100]]
+
+
+def test_names_of_categories_are_those_of_the_points_shown() -> None:
+    values = pa.array([f"value {place % 10_000}" for place in range(20_000)])
+    rows = np.array([15_000, 3, 5_000, 10_003])
+    payload = atlas.Payload()
+    entry = atlas.described_by(values, "auto", rows, payload)
+    assert entry["names"] == ["value 3", "value 5000"]
+    assert decoded(payload, entry["codes"]).tolist() == [1, 0, 1, 0]
+    whole = atlas.described_by(values, "auto", np.arange(20_000), atlas.Payload())
+    assert whole["names"] == [f"value {place}" for place in range(10_000)]
+
+
+def test_annotations_count_in_the_size_of_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = annotations()
+    texts = columns.pop("</dt><i>text</i>")
+    monkeypatch.setattr(atlas, "MOST_BYTES", 3000)
+    numbers = {name: columns[name] for name in ("depth", "reads", "equal")} | {"passed": columns["passed"]}
+    header, payload = Sweep(tmp_path / "numbers", numbers).collect()
+    assert 10 < header["points"] < COUNT and header["full"]
+    assert 2700 < len(gzip.decompress(base64.b64decode(payload.encode()))) < 3200
+    monkeypatch.setattr(atlas, "MOST_BYTES", 50_000)
+    header, _ = Sweep(tmp_path / "texts", {"text": texts}).collect()
+    # A text of 2,000 bytes in every row, so no more than 25 rows.
+    assert 20 < header["points"] < 26
+    assert 40_000 < len(json.dumps(header["annotations"])) < 52_000
 
 
 def test_categories_are_in_natural_order_and_no_label_comes_last() -> None:
@@ -868,6 +953,301 @@ def test_fingers_tap_and_pinch(page: Atlas) -> None:
     touch("touchMove", (x - 60, y), (x + 60, y))
     touch("touchEnd")
     assert float(re.search(r"view=[\d.]+,[\d.]+,([\d.]+)", page.hash())[1]) == pytest.approx(2, rel=0.1)
+
+
+# ---- Annotations -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def annotated_page(page: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Atlas:
+    folder = tmp_path_factory.mktemp("annotated")
+    sweep = Sweep(folder, annotations())
+    return Atlas(page.driver, sweep, sweep.write(folder / "atlas.html", **sweep.comparisons()), page.downloads)
+
+
+@pytest.fixture
+def annotated(annotated_page: Atlas, page: Atlas) -> Atlas:
+    return annotated_page.open()
+
+
+def values_of(atlas_page: Atlas, name: str) -> list[Any]:
+    return atlas_page.sweep.annotations[name].to_pylist()
+
+
+def legend(atlas_page: Atlas, prefix: str = "") -> list[str]:
+    return [one.get_property("textContent") for one in atlas_page.all(f"#{prefix}legend .entry bdi")]
+
+
+def picture_beside(atlas_page: Atlas) -> np.ndarray:
+    """Return what the screen shows of the picture beside the large one."""
+    atlas_page.settle()
+    shot = Image.open(io.BytesIO(atlas_page.find("#beside-plot").screenshot_as_png)).convert("RGB")
+    return np.asarray(shot).astype(int)[1:-1, 1:-1]
+
+
+def coloured_by(seen: np.ndarray, values: list[Any]) -> bool:
+    """Tell whether each value has one colour, each another, and what has no value a grey."""
+    colours = {value: {tuple(seen[row, :3]) for row, one in enumerate(values) if one == value} for value in set(values)}
+    grey = colours.pop(None, set())
+    is_grey = all(max(colour) - min(colour) <= 10 for colour in grey)
+    single = [next(iter(found)) for found in colours.values() if len(found) == 1]
+    return is_grey and len(set(single)) == len(colours) and not set(single) & grey
+
+
+def test_annotations_are_a_group_among_the_colours(annotated: Atlas) -> None:
+    groups = {
+        one.get_attribute("label"): [
+            option.get_property("textContent") for option in one.find_elements("tag name", "option")
+        ]
+        for one in annotated.all("#colour optgroup")
+    }
+    assert groups == {"Annotations": list(annotated.sweep.annotations), "Features": FEATURES[:2]}
+
+
+@pytest.mark.parametrize(("name", "entries"), [(BATCH, sorted(BATCHES)), ("passed", ["false", "true"])])
+def test_points_are_coloured_by_categories_of_an_annotation(annotated: Atlas, name: str, entries: list[str]) -> None:
+    before = annotated.seen(annotated.panels()[0][0], 0)
+    annotated.choose("colour", f"annotation:{name}")
+    annotated.settle()
+    for cell, (points, _) in annotated.panels().items():
+        assert coloured_by(annotated.seen(points, cell), values_of(annotated, name))
+    assert coloured_by(before, annotated.sweep.labels)
+    assert not coloured_by(before, values_of(annotated, name))
+    assert legend(annotated) == [*entries, "no value"]
+    texts = [text_of(one) for one in values_of(annotated, name)]
+    assert [int(one.text) for one in annotated.all("#legend .entry span")] == [*map(texts.count, legend(annotated))]
+
+
+def test_numbers_of_an_annotation_are_a_scale(annotated: Atlas) -> None:
+    annotated.choose("colour", "annotation:depth")
+    annotated.settle()
+    assert (annotated.text("low"), annotated.text("high")) == ("-1", "1")
+    values = np.array([np.nan if one is None else one for one in values_of(annotated, "depth")])
+    seen = annotated.seen(annotated.panels()[0][0], 0)
+    plain = ~np.isnan(values)
+    assert np.corrcoef(values[plain], seen[plain, 1])[0, 1] > 0.9
+    assert np.ptp(seen[np.isnan(values), :3], axis=1).max() <= 10
+    assert legend(annotated) == ["no value"]
+    annotated.click("#legend .entry")
+    assert annotated.text("status") == f"{(~np.isnan(values)).sum()} visible points, none selected"
+
+
+def test_values_that_are_all_missing_or_all_equal_are_shown(annotated: Atlas) -> None:
+    annotated.choose("colour", "annotation:empty")
+    annotated.settle()
+    assert legend(annotated) == ["no value"]
+    assert annotated.vivid(annotated.panels()[0][0], 0) == set()
+    annotated.choose("colour", "annotation:equal")
+    annotated.settle()
+    assert (annotated.text("low"), annotated.text("high")) == ("0", "1")
+    assert legend(annotated) == []
+    assert annotated.vivid(annotated.panels()[0][0], 0) == set(range(COUNT))
+
+
+def test_the_most_frequent_categories_have_colours_of_their_own(annotated: Atlas) -> None:
+    annotated.choose("colour", "annotation:clone")
+    annotated.settle()
+    # Four of the 60 have two points, and are among the first 24.
+    assert legend(annotated) == [*(f"clone {place}" for place in range(24)), "other: 36 values"]
+    assert annotated.vivid(annotated.panels()[0][0], 0) <= {*range(24), *range(60, 64)}
+    annotated.all("#legend .entry")[-1].click()
+    assert annotated.text("status") == "28 visible points, none selected"
+
+
+def test_filters_stay_when_the_colour_changes_and_are_cleared(annotated: Atlas) -> None:
+    assert not annotated.find("#filters").is_displayed()
+    batch = values_of(annotated, BATCH)
+    annotated.choose("colour", f"annotation:{BATCH}")
+    annotated.all("#legend .entry")[0].click()
+    annotated.all("#legend .entry")[-1].click()
+    annotated.choose("colour", "label")
+    annotated.all("#legend .entry")[0].click()
+    annotated.choose("colour", "recall")
+    hidden = [one in (sorted(BATCHES)[0], None) for one in batch]
+    by_label = [one == sorted(LABELS)[0] for one in annotated.sweep.labels]
+    expected = {row for row in range(COUNT) if not (hidden[row] or by_label[row])}
+    annotated.settle()
+    for cell, (points, _) in annotated.panels().items():
+        assert annotated.vivid(points, cell) == expected
+    assert annotated.text("status") == f"{len(expected)} visible points, none selected"
+    filters = annotated.all("#filter-list button")
+    assert [BATCH in one.get_property("textContent") for one in filters] == [False, True]
+    assert sorted(BATCHES)[0] in filters[1].get_property("textContent")
+    assert "no value" in filters[1].get_property("textContent")
+    # The address holds them.
+    fragment = annotated.hash()
+    annotated.open(fragment)
+    assert annotated.hash() == fragment
+    assert annotated.text("status") == f"{len(expected)} visible points, none selected"
+    # One filter is cleared, then all.
+    annotated.all("#filter-list button")[1].click()
+    assert annotated.text("status") == f"{COUNT - sum(by_label)} visible points, none selected"
+    assert not annotated.find("#show-all").is_displayed()
+    annotated.open(fragment)
+    annotated.click("#show-all")
+    assert annotated.text("status") == "64 points, none selected"
+    assert not annotated.find("#filters").is_displayed()
+    assert "filter=" not in annotated.hash() and "hide=" not in annotated.hash()
+
+
+def test_an_address_from_before_annotations_hides_the_same_labels(annotated: Atlas) -> None:
+    annotated.open("#cell=5/0.5/10/1&hide=:plain&tool=box")
+    expected = {row for row, label in enumerate(annotated.sweep.labels) if label != "plain"}
+    assert annotated.vivid(annotated.panels()[1][0], 1) == expected
+    assert annotated.hash() == "#cell=5/0.5/10/1&hide=:plain&tool=box"
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        "#filter=none,:1;;,;passed,:maybe,other;label,:plain&beside=annotation:none",
+        "#filter=%ff,%ff&beside=__proto__&colour=annotation:",
+    ],
+)
+def test_an_address_with_unknown_filters_shows_everything(annotated: Atlas, fragment: str) -> None:
+    annotated.open(fragment)
+    assert annotated.text("status") == "64 points, none selected"
+    assert not annotated.find("#beside-plot").is_displayed()
+    assert annotated.text("failure") == ""
+
+
+def test_the_same_cell_stands_beside_in_other_colours(annotated: Atlas) -> None:
+    assert not annotated.find("#beside-plot").is_displayed()
+    annotated.choose("beside-colour", f"annotation:{BATCH}")
+    large, beside = annotated.large(), picture_beside(annotated)
+    assert large.shape == beside.shape
+    assert coloured_by(annotated.seen(large, 0), annotated.sweep.labels)
+    assert coloured_by(annotated.seen(beside, 0), values_of(annotated, BATCH))
+    assert legend(annotated) == sorted(LABELS)
+    assert legend(annotated, "beside-") == [*sorted(BATCHES), "no value"]
+    assert annotated.text("beside-caption-name") == BATCH
+    # Its legend hides points of both.
+    annotated.click("#beside-legend .entry")
+    expected = {row for row, one in enumerate(values_of(annotated, BATCH)) if one != sorted(BATCHES)[0]}
+    assert annotated.vivid(annotated.large(), 0) == expected
+    annotated.click("#filter-list button")
+    # What is pointed at and selected in one is so in the other, and both have one view.
+    annotated.open("#select=n:near:row%2020&beside=annotation%3Apassed")
+    selected = set(annotated.sweep.indices[20, :6].tolist())
+    known = {row for row, one in enumerate(values_of(annotated, "passed")) if one is not None}
+    assert annotated.vivid(annotated.large(), 0) == selected
+    assert annotated.vivid(picture_beside(annotated), 0) == selected & known
+    annotated.point_at(annotated.sweep.shown(0)[20], click=True)
+    annotated.settle()
+    marks = [annotated.canvas(annotated.find(f"#{prefix}marks")) for prefix in ("", "beside-")]
+    assert (marks[0][:, :, 3] > 0).any()
+    np.testing.assert_array_equal(*marks)
+    annotated.press("0")
+    zoomed = annotated.large(), picture_beside(annotated)
+    annotated.click("#zoom-in")
+    for before, after in zip(zoomed, (annotated.large(), picture_beside(annotated)), strict=True):
+        assert (before != after).any()
+    # The address holds it; none takes it away.
+    assert "beside=annotation%3Apassed" in annotated.hash()
+    annotated.choose("beside-colour", "")
+    assert not annotated.find("#beside-plot").is_displayed()
+    assert "beside" not in annotated.hash()
+
+
+def test_the_picture_beside_is_moved_and_drawn_into_like_the_large_one(annotated: Atlas) -> None:
+    from selenium.webdriver import ActionChains
+
+    annotated.open("#beside=label")
+    plot = annotated.find("#beside-plot")
+    ActionChains(annotated.driver).drag_and_drop_by_offset(plot, 40, 0).perform()
+    x, y, zoom = map(float, re.search(r"view=([\d.]+),([\d.]+),([\d.]+)", annotated.hash()).groups())
+    assert x < 0.5 and y == 0.5 and zoom == 1
+    annotated.press("0", "b")
+    side = plot.size["width"]
+    actions = ActionChains(annotated.driver).move_to_element_with_offset(plot, -side // 2 + 4, -side // 2 + 4)
+    actions.click_and_hold().move_by_offset(side - 8, (side - 8) // 2).release().perform()
+    y = annotated.sweep.shown(0)[:, 1]
+    assert annotated.text("status").startswith(f"{(y > 0.5).sum()} of 64 points selected")
+    # Pointing at one of its points tells of it there.
+    ActionChains(annotated.driver).move_to_element(plot).perform()
+    box = annotated.run("const b = arguments[0].getBoundingClientRect(); return [b.left, b.top, b.width]", plot)
+    place = ((annotated.sweep.shown(0)[20] - 0.5) * 0.94 + 0.5) * [1, -1] + [0, 1]
+    away = (place - 0.5) * box[2]
+    ActionChains(annotated.driver).move_to_element_with_offset(plot, *map(round, away)).perform()
+    annotated.wait(lambda: IDS[20] in annotated.text("beside-tooltip"))
+    assert not annotated.find("#tooltip").is_displayed()
+
+
+@pytest.mark.parametrize(("width", "below"), [(390, True), (1280, False)])
+def test_two_pictures_fit_into_the_window(annotated: Atlas, width: int, below: bool) -> None:
+    annotated.open("#beside=annotation%3Aclone&filter=clone,:clone%201", width=width)
+    assert annotated.run("return document.documentElement.scrollWidth") <= width
+    first, second = (annotated.find(f"#{prefix}plot").rect for prefix in ("", "beside-"))
+    assert first["width"] == second["width"] >= 300
+    assert (second["y"] >= first["y"] + first["height"]) == below
+    assert (second["x"] >= first["x"] + first["width"]) != below
+
+
+def test_a_graphics_card_draws_both_pictures(annotated: Atlas, at_start: Callable[[str], None]) -> None:
+    fragment = "#beside=annotation%3Apassed&select=n:near:row%2020"
+    annotated.open(fragment)
+    by_processor = picture_beside(annotated)
+    at_start("WebGL2RenderingContext.prototype.getParameter = () => 'a graphics card'")
+    annotated.open(fragment)
+    assert annotated.run("return document.getElementById('beside-points').getContext('webgl2') !== null")
+    by_card = picture_beside(annotated)
+    assert annotated.vivid(by_card, 0) == annotated.vivid(by_processor, 0) != set()
+    assert np.abs(by_card - by_processor).mean() < 1
+
+
+def test_the_card_the_tooltip_and_the_saved_file_have_the_annotations(annotated: Atlas) -> None:
+    columns = annotated.sweep.annotations
+    annotated.point_at(annotated.sweep.shown(0)[20], click=True)
+    annotated.wait(lambda: annotated.find("#card").is_displayed())
+    told = [
+        [one.get_property("textContent") for one in annotated.all(f"#card-annotations {tag}")] for tag in ("dt", "dd")
+    ]
+    assert told == [list(columns), [text_of(column[20].as_py()) for column in columns.values()]]
+    annotated.point_at(annotated.sweep.shown(0)[22])
+    annotated.wait(lambda: IDS[22] in annotated.text("tooltip"))
+    assert "passed true" in annotated.text("tooltip") and f"reads {2**60 + 22022}" in annotated.text("tooltip")
+    annotated.press("b")
+    annotated.drag([(-0.02, -0.02), (1.02, 1.02)])
+    head, *rows = annotated.saved_ids()
+    assert head == ["id", "label", *columns]
+    assert "2 values begin like formulas" in annotated.text("done")
+    for place, column in enumerate(columns.values(), 2):
+        saved = [row[place] or "no value" for row in rows]
+        if pa.types.is_floating(column.type):
+            saved = [one if one == "no value" else str(float(one)) for one in saved]
+        assert saved == [text_of(one) for one in column.to_pylist()]
+
+
+def test_names_of_annotations_stay_text(annotated: Atlas) -> None:
+    # One point is kept and another pointed at, both of a category with markup in its name.
+    annotated.point_at(annotated.sweep.shown(0)[1], click=True)
+    annotated.point_at(annotated.sweep.shown(0)[2])
+    annotated.wait(lambda: BATCHES[0] in annotated.text("tooltip"))
+    for name in annotated.sweep.annotations:
+        annotated.choose("colour", f"annotation:{name}")
+        annotated.choose("beside-colour", f"annotation:{name}")
+        entries = annotated.all("#legend .entry")
+        if entries:
+            entries[0].click()
+        annotated.settle()
+        assert annotated.run("return document.querySelectorAll('img, b, dt i, bdi i, option i').length") == 0
+        assert annotated.run("return document.documentElement.scrollWidth") <= 1280
+    assert len(annotated.all("#filter-list button")) == 7  # All but the scale that has every value.
+    assert annotated.run("return document.scripts.length") == 2
+
+
+def test_both_pictures_are_saved(annotated: Atlas) -> None:
+    annotated.open("#beside=annotation%3Apassed")
+    annotated.click("#save-cell")
+    path = annotated.saved(".png")
+    picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    path.unlink()
+    halves = picture[140:1740, 40:1640], picture[140:1740, 1680:3280]
+    assert coloured_by(annotated.seen(halves[0], 0), annotated.sweep.labels)
+    assert coloured_by(annotated.seen(halves[1], 0), values_of(annotated, "passed"))
+
+
+# ---- Other sweeps ----------------------------------------------------------------------------------------------------
 
 
 def opened_with(page: Atlas, folder: Path, labels: Any = "as they are", **options: Any) -> Atlas:

@@ -185,7 +185,85 @@ def categories(labels: pa.Array) -> tuple[list[str], np.ndarray]:
 
 
 def _name(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def strata_of(labels: pa.Array, kind: str) -> np.ndarray:
+    """Return the stratum of each row, for `choose_rows`: its category, or which part of the numbers it lies in.
+
+    Parameters
+    ----------
+    labels : pyarrow.Array
+        Integers, floats or strings; null and NaN are no label, which has a stratum of its own.
+    kind : str
+        As for `umap_sweep.quality.labels.are_categories`.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+    """
+    if label_kinds.are_categories(labels, kind):
+        return label_kinds.natural_categories(labels)[1]
+    values = label_kinds.as_numbers(labels)
+    edges = np.nanquantile(values, np.linspace(0, 1, STRATA + 1)[1:-1])
+    return np.where(np.isnan(values), STRATA, np.searchsorted(edges, values))
+
+
+def bytes_of(values: pa.Array, kind: str) -> int:
+    """Return how many bytes of the page a label or an annotation takes for each point, with the names of categories.
+
+    Parameters
+    ----------
+    values : pyarrow.Array
+        Of all rows.
+    kind : str
+        As for `umap_sweep.quality.labels.are_categories`.
+    """
+    if label_kinds.are_categories(values, kind):
+        # Each name stands in the page once, so names weigh little, unless every row has a text of its own.
+        names: int = values.unique().nbytes
+        return 4 + math.ceil(names / max(len(values), 1))
+    return 9
+
+
+def described_by(values: pa.Array, kind: str, rows: np.ndarray, payload: Payload) -> dict[str, Any]:
+    """Return what the page holds of a label or an annotation.
+
+    Parameters
+    ----------
+    values : pyarrow.Array
+        Integers, floats, booleans or strings of all rows, which determine the kind and the ends of the scale.
+    kind : str
+        As for `umap_sweep.quality.labels.are_categories`.
+    rows : ndarray of int, shape (m,)
+        The rows shown.
+    payload : Payload
+        Receives the arrays.
+
+    Returns
+    -------
+    dict
+        Of categories the `names` of those among the rows shown, and each point's place among them as `codes` (uint32;
+        the number of names where there is no value). Of numbers the ends of the scale, `low` and `high`, each point's
+        `levels` (uint8; 255 where there is no value), and the exact `values` (int64 or float64).
+    """
+    shown = values.take(pa.array(rows))
+    if label_kinds.are_categories(values, kind):
+        names, codes = categories(shown)
+        return {"names": names, "codes": payload.add(codes.astype(np.uint32))}
+    numbers = label_kinds.as_numbers(values)
+    low, high = label_kinds.scale_ends(numbers)
+    # A float64 does not hold every int64.
+    whole = pa.types.is_integer(shown.type)
+    exact = store.numbers(shown.cast(pa.int64()).fill_null(0)) if whole else label_kinds.as_numbers(shown)
+    return {
+        "low": low,
+        "high": high,
+        "levels": payload.add(levels(numbers[rows], low, high)),
+        "values": payload.add(exact),
+    }
 
 
 def read_features(path: str | Path, rows: np.ndarray, wanted: int | Sequence[str]) -> list[tuple[str, np.ndarray]]:
@@ -349,30 +427,23 @@ def collect(
     names = store.read_rows(stored_rows)
     n_rows = names.num_rows
     payload = Payload()
-    label: dict[str, Any] | None = None
     strata = np.zeros(n_rows, np.int64)
-    scale = None
     if "label" in names.column_names:
-        labels = names["label"].combine_chunks()
-        if not label_kinds.are_categories(labels, label_kind):
-            scale = label_kinds.as_numbers(labels)
-            edges = np.nanquantile(scale, np.linspace(0, 1, STRATA + 1)[1:-1])
-            strata = np.where(np.isnan(scale), STRATA, np.searchsorted(edges, scale))
-        else:
-            category_names, strata = categories(labels)
+        strata = strata_of(names["label"].combine_chunks(), label_kind)
+    kinds = {name: "auto" for name in store.column_names(stored_rows) if name != "id"}
+    kinds |= {"label": label_kind} if "label" in kinds else {}
     neighbor_names = [name for name in pq.read_schema(knn).names if name.startswith("index_")]
     count = min(options["neighbors"], len(neighbor_names) - 1)
     features = options["features"] if isinstance(options["features"], int) else len(options["features"])
-    # Of row number, label, neighbours and features, and of each cell's coordinates, recall and instability.
-    bytes_of_point = 4 + 9 + 4 * count + features + 4 * len(cells) + len(recall) + len(instability)
+    # Of row number, neighbours and features, of each cell's coordinates, recall and instability, label and annotations.
+    bytes_of_point = 4 + 4 * count + features + 4 * len(cells) + len(recall) + len(instability)
+    bytes_of_point += sum(bytes_of(_column(stored_rows, n_rows, name), kind) for name, kind in kinds.items())
     room = max(MOST_BYTES // bytes_of_point, 1)
     rows = choose_rows(strata, min(options["max_points"], room))
-    if scale is not None:
-        low, high = label_kinds.scale_ends(scale)
-        label = {"low": low, "high": high, "levels": payload.add(levels(scale[rows], low, high))}
-        label["values"] = payload.add(scale[rows])
-    elif "label" in names.column_names:
-        label = {"names": category_names, "codes": payload.add(strata[rows].astype(np.uint32))}
+    # One column after the other, because all of them together may be large.
+    described = {
+        name: described_by(_column(stored_rows, n_rows, name), kind, rows, payload) for name, kind in kinds.items()
+    }
 
     ids = names["id"]
     header: dict[str, Any] = {
@@ -381,7 +452,8 @@ def collect(
         "full": len(rows) == room,
         "row": payload.add(rows.astype(np.uint32)),
         "ids": None if _are_row_numbers(ids) else [str(value) for value in ids.take(pa.array(rows)).to_pylist()],
-        "label": label,
+        "label": described.pop("label", None),
+        "annotations": [{"name": name, **entry} for name, entry in described.items()],
     }
 
     columns = (_table(knn, n_rows, [name]).column(0) for name in neighbor_names[: count + 1])
@@ -448,6 +520,10 @@ def _table(path: str | Path, n_rows: int, columns: Sequence[str]) -> pa.Table:
     if table.num_rows != n_rows:
         raise InputError(f"{path} has {table.num_rows:,} rows, and the data {n_rows:,}. Delete it and run again.")
     return table
+
+
+def _column(path: str | Path, n_rows: int, name: str) -> pa.Array:
+    return _table(path, n_rows, [name]).column(0).combine_chunks()
 
 
 def _points(path: str | Path, n_rows: int, rows: np.ndarray) -> tuple[np.ndarray, int]:

@@ -2,7 +2,7 @@
 
 const PICK_RADIUS = 14; // how near to a point one must be to point at it, in pixels
 
-let dragging = null; // {pointers: Map of id to [x, y], travelled: pixels}
+let dragging = null; // {plot, pointers: Map of id to [x, y], travelled: pixels}
 
 function pick([x, y], radius = PICK_RADIUS) {
   const { points } = state.cell;
@@ -50,7 +50,7 @@ function setTool(tool) {
 
 function showTool() {
   for (const name of ['move', 'lasso', 'box']) element(name).setAttribute('aria-pressed', name === state.tool);
-  element('plot').dataset.tool = state.tool;
+  for (const pane of panes) pane.part('plot').dataset.tool = state.tool;
 }
 
 // The area just drawn, in the units of the cell's coordinates.
@@ -66,21 +66,22 @@ function finishArea(mode) {
   select({ mode, cell: state.cell, corners });
 }
 
-function watchPlot() {
-  const plot = element('plot');
+function watchPlot(pane) {
+  const plot = pane.part('plot');
   const at = (event) => {
     const box = plot.getBoundingClientRect();
     return [event.clientX - box.left - plot.clientLeft, event.clientY - box.top - plot.clientTop];
   };
   let waitingMove = null; // where the mouse was last, until the next frame looks for a point there
   const pointAt = () => {
-    if (!dragging && waitingMove) hover(pick(waitingMove), waitingMove);
+    if (!dragging && waitingMove) hover(pick(waitingMove), waitingMove, pane);
     waitingMove = null;
   };
   plot.addEventListener('pointerdown', (event) => {
-    if (event.button) return;
+    // What has begun in one picture, a second finger does not go on with in the other.
+    if (event.button || (dragging && dragging.plot !== plot)) return;
     plot.setPointerCapture(event.pointerId);
-    dragging ??= { pointers: new Map(), travelled: 0 };
+    dragging ??= { plot, pointers: new Map(), travelled: 0 };
     dragging.pointers.set(event.pointerId, at(event));
     drawing = state.tool !== 'move' && dragging.pointers.size === 1 ? [at(event)] : null;
     hover(-1);
@@ -118,7 +119,7 @@ function watchPlot() {
     if (clicked) {
       const finger = event.pointerType !== 'mouse';
       keepPoint(pick(at(event), finger ? 2 * PICK_RADIUS : PICK_RADIUS));
-      if (finger) hover(state.point, at(event));
+      if (finger) hover(state.point, at(event), pane);
     } else if (area?.length > (state.tool === 'lasso' ? 2 : 1) && event.type === 'pointerup') {
       drawing = area;
       finishArea(event.shiftKey ? 'add' : event.altKey ? 'remove' : 'new');
@@ -189,6 +190,7 @@ function watchControls() {
     saveState();
   });
   click('select-neighbors', () => select({ mode: 'new', near: focusPoint() }));
+  click('show-all', () => showAgain(filteringFields()));
   click('save-ids', saveIds);
   click('save-cell', saveCell);
   click('save-grid', saveGrid);
@@ -214,7 +216,7 @@ function find(id) {
   const point = exact >= 0 ? exact : pointOfId(id.trim());
   if (point >= 0) keepPoint(point);
   const note = element('search-note');
-  if (point >= 0) note.textContent = states[point] === HIDDEN ? 'Found, but its label is hidden.' : '';
+  if (point >= 0) note.textContent = states[point] === HIDDEN ? 'Found, but a filter hides it.' : '';
   else note.textContent = `No point has the id ${isolated(id)}${count < header.rows ? ' in this sample' : ''}.`;
 }
 
@@ -253,21 +255,23 @@ async function open() {
     return;
   }
   loadData(await decode());
-  card = GraphicsCard.of(element('points'));
+  mainPane.card = GraphicsCard.of(element('points'));
   defineColourings();
   buildGrid();
   buildMetrics();
   buildColours();
   restore();
   resize();
-  watchPlot();
+  panes.forEach(watchPlot);
   watchKeys();
   watchControls();
-  element('points').addEventListener('webglcontextlost', (event) => event.preventDefault());
-  element('points').addEventListener('webglcontextrestored', () => {
-    card = new GraphicsCard(card.gl);
-    redrawLarge();
-  });
+  for (const pane of panes) {
+    pane.part('points').addEventListener('webglcontextlost', (event) => event.preventDefault());
+    pane.part('points').addEventListener('webglcontextrestored', () => {
+      pane.card = new GraphicsCard(pane.card.gl);
+      redrawLarge();
+    });
+  }
 }
 
 open().catch((error) => {

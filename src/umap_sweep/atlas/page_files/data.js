@@ -29,7 +29,13 @@ async function decode() {
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
   const buffer = await new Response(stream).arrayBuffer();
   element('data').remove();
-  const types = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, float64: Float64Array };
+  const types = {
+    uint8: Uint8Array,
+    uint16: Uint16Array,
+    uint32: Uint32Array,
+    int64: BigInt64Array,
+    float64: Float64Array,
+  };
   const known = new Map();
   return (place) => {
     if (!place) return null;
@@ -60,10 +66,11 @@ function layerOf(cell) {
 
 let rowNumbers; // of each point, in the data
 let neighborPlaces;
-let labelCodes; // category of each point, where labels are categories
-let labelValues; // where they are on a scale
-let labelLevels; // row of the palette
-const slots = []; // legend entries: {name, size, special}
+// What describes the points, the label first: {key, name, none, names, codes, values, scale, levels, slots}. Categories
+// have names, and of each point the place of its name as its code; numbers have values and a scale. A level is a row of
+// the palette. Slots are the legend's entries: {level, name, size, special}.
+const fields = [];
+let labelField = null; // where there is one
 const states = new Uint8Array(count).fill(SHOWN);
 const unknown = new Uint8Array(count).fill(MISSING);
 const single = new Uint8Array(count);
@@ -75,48 +82,66 @@ function loadData(array) {
     for (const name of ['points', 'recall', 'instability']) cell[name] = array(cell[name]);
   }
   for (const feature of header.features) feature.levels = array(feature.levels);
-  const label = header.label;
-  labelLevels = single;
-  if (label?.names) {
-    labelCodes = array(label.codes);
-    labelLevels = new Uint8Array(count);
-    const sizes = new Uint32Array(label.names.length + 1);
-    for (const code of labelCodes) sizes[code] += 1;
-    // The most frequent have a colour of their own; the rest share one.
-    const coloured = [...label.names.keys()]
-      .sort((a, b) => sizes[b] - sizes[a] || a - b)
-      .slice(0, CATEGORY_COLOURS.light.length)
-      .sort((a, b) => a - b);
-    const rest = label.names.length - coloured.length;
-    const slotOf = new Uint8Array(label.names.length + 1).fill(coloured.length);
-    coloured.forEach((code, slot) => {
-      slotOf[code] = slot;
-      slots.push({ name: label.names[code], size: 0 });
-    });
-    slots.push({ name: `other: ${plural(rest, 'label')}`, size: 0, special: 'other' });
-    slots.push({ name: 'no label', size: 0, special: 'none' });
-    slotOf[label.names.length] = coloured.length + 1;
-    for (let point = 0; point < count; point += 1) {
-      labelLevels[point] = slotOf[labelCodes[point]];
-      slots[labelLevels[point]].size += 1;
-    }
-  } else if (label) {
-    labelValues = array(label.values);
-    labelLevels = array(label.levels);
+  if (header.label) {
+    labelField = readField(array, 'label', 'label', 'label', header.label);
+    fields.push(labelField);
+  }
+  for (const given of header.annotations) {
+    fields.push(readField(array, `annotation:${given.name}`, given.name, 'value', given));
   }
 }
 
-const idOf = (point) => (header.ids ? header.ids[point] : String(rowNumbers[point]));
-
-function hasLabel(point) {
-  return labelCodes ? labelCodes[point] < header.label.names.length : !Number.isNaN(labelValues[point]);
+// `word` is what one of its values is called.
+function readField(array, key, name, word, given) {
+  const field = { key, name, none: `no ${word}`, names: given.names, scale: given.names ? null : given };
+  if (given.names) {
+    field.codes = array(given.codes);
+    Object.assign(field, coloursOfCategories(field, word));
+  } else {
+    field.values = array(given.values);
+    field.levels = array(given.levels);
+    field.slots = [{ level: MISSING, name: field.none, special: 'none' }];
+  }
+  const sizes = new Uint32Array(256);
+  for (const level of field.levels) sizes[level] += 1;
+  field.slots = field.slots.map((slot) => ({ ...slot, size: sizes[slot.level] })).filter((slot) => slot.size);
+  return field;
 }
 
-// Null where the data has no labels at all.
-function labelOf(point) {
-  if (!header.label) return null;
-  if (!hasLabel(point)) return 'no label';
-  return labelCodes ? header.label.names[labelCodes[point]] : String(labelValues[point]);
+// The most frequent have a colour of their own; the rest share one.
+function coloursOfCategories({ names, codes, none }, word) {
+  const sizes = new Uint32Array(names.length + 1);
+  for (const code of codes) sizes[code] += 1;
+  const coloured = [...names.keys()]
+    .sort((a, b) => sizes[b] - sizes[a] || a - b)
+    .slice(0, CATEGORY_COLOURS.light.length)
+    .sort((a, b) => a - b);
+  const [other, missing] = [coloured.length, coloured.length + 1];
+  const levelOf = new Uint8Array(names.length + 1).fill(other);
+  coloured.forEach((code, level) => {
+    levelOf[code] = level;
+  });
+  levelOf[names.length] = missing;
+  const levels = new Uint8Array(count);
+  for (let point = 0; point < count; point += 1) levels[point] = levelOf[codes[point]];
+  const slots = [
+    ...coloured.map((code, level) => ({ level, name: names[code] })),
+    { level: other, name: `other: ${plural(names.length - other, word)}`, special: 'other' },
+    { level: missing, name: none, special: 'none' },
+  ];
+  return { levels, slots };
+}
+
+const slotAt = (field, level) => field.slots.find((slot) => slot.level === level);
+const idOf = (point) => (header.ids ? header.ids[point] : String(rowNumbers[point]));
+
+function hasValue(field, point) {
+  return field.codes ? field.codes[point] < field.names.length : field.levels[point] !== MISSING;
+}
+
+function textOf(field, point) {
+  if (!hasValue(field, point)) return field.none;
+  return field.codes ? field.names[field.codes[point]] : String(field.values[point]);
 }
 
 let placeById;
@@ -130,12 +155,14 @@ function neighborsOf(point) {
   return Array.from(neighborPlaces.subarray(point * size, (point + 1) * size)).filter((place) => place < count);
 }
 
+// What points can be coloured by: {name, note, levels, scale, field}.
 const colourings = new Map();
 
 function defineColourings() {
-  const { label } = header;
-  const name = label ? 'label' : 'one colour';
-  colourings.set('label', { name, levels: () => labelLevels, scale: label && !label.names ? label : null });
+  if (!labelField) colourings.set('label', { name: 'one colour', levels: () => single });
+  for (const field of fields) {
+    colourings.set(field.key, { name: field.name, levels: () => field.levels, scale: field.scale, field });
+  }
   if (cells.some((cell) => cell.recall)) {
     colourings.set('recall', {
       name: 'local recall',

@@ -24,10 +24,23 @@ const RAMP = {
   dark: ['#5d4a9c', '#4a63a8', '#3d7ea6', '#2f95a0', '#27ab90', '#44bf79', '#7ad151', '#bddf26', '#fde725'],
 };
 const OTHER = { light: '#a8a8a8', dark: '#7d828a' };
+const NONE = { light: '#cbcbc8', dark: '#545a63' }; // where there is no value
 
-let card = null; // where there is one
+// The large picture and the one beside it: `chosen` is where the state has what a pane is coloured by, `part` returns one
+// of its elements, and `card` is the graphics card that draws it, where there is one.
+const makePane = (chosen, prefix) => ({
+  chosen,
+  part: (id) => element(prefix + id),
+  palette: new Uint8Array(256 * 4),
+  card: null,
+});
+const mainPane = makePane('colour', '');
+const besidePane = makePane('beside', 'beside-');
+const panes = [mainPane, besidePane];
+const colouringOf = (pane) => colourings.get(state[pane.chosen]);
+const shownPanes = () => panes.filter(colouringOf);
+
 let colours = {}; // of the present theme
-const palette = new Uint8Array(256 * 4);
 const panels = []; // {row, column, button, points, marks, cell}
 const waiting = new Set(); // panels to draw
 let largeWaits = false;
@@ -46,7 +59,6 @@ let drawing = null; // the lasso or box being drawn: [[x, y], …] in CSS pixels
 const scheme = matchMedia('(prefers-color-scheme: dark)');
 const themeNow = () => (state.theme === 'auto' ? (scheme.matches ? 'dark' : 'light') : state.theme);
 const colourOf = (node, property) => getComputedStyle(node)[property].match(/[\d.]+/g).slice(0, 3).map(Number);
-const scaleNow = () => colourings.get(state.colour).scale;
 
 function ramp(share) {
   const stops = RAMP[themeNow()];
@@ -56,9 +68,22 @@ function ramp(share) {
   return from.map((value, channel) => Math.round(value + (to[channel] - value) * (place - below)));
 }
 
-function slotColour(slot) {
-  if (state.colour !== 'label' || slots[slot].special) return rgb(OTHER[themeNow()]);
-  return rgb(CATEGORY_COLOURS[themeNow()][slot]);
+// Grey where the points have other colours than those of the field.
+function slotColour(pane, field, slot) {
+  const theme = themeNow();
+  if (colouringOf(pane).field !== field || slot.special === 'other') return rgb(OTHER[theme]);
+  return rgb(slot.special ? NONE[theme] : CATEGORY_COLOURS[theme][slot.level]);
+}
+
+function fillPalette(pane) {
+  const { scale, field } = colouringOf(pane);
+  for (let level = 0; level < 256; level += 1) {
+    const slot = field && !scale ? slotAt(field, level) : null;
+    let colour = colours.accent;
+    if (scale) colour = level === MISSING ? rgb(NONE[themeNow()]) : ramp(level / (MISSING - 1));
+    else if (slot) colour = slotColour(pane, field, slot);
+    pane.palette.set(colour, 4 * level);
+  }
 }
 
 function updateColours() {
@@ -72,13 +97,9 @@ function updateColours() {
     accent: colourOf(element('marks'), 'color'),
     text: colourOf(element('plot'), 'color'),
   };
-  for (let level = 0; level < 256; level += 1) {
-    let colour = colours.accent;
-    if (scaleNow()) colour = level === MISSING ? colours.faded : ramp(level / (MISSING - 1));
-    else if (slots.length) colour = slots[level] ? slotColour(level) : colours.accent;
-    palette.set(colour, 4 * level);
-  }
-  showLegend();
+  shownPanes().forEach(fillPalette);
+  showPanes();
+  panes.forEach(showLegend);
   showHeatmap();
   showPoint();
   redraw();
@@ -125,16 +146,16 @@ function adaptMovement(now) {
   movingPoints = Math.round(Math.min(movingPoints, count));
 }
 
-function pictureOf(cell, pixels, view, small, points = count) {
+function pictureOf(pane, cell, pixels, view, small, points = count) {
   const crowd = Math.sqrt(points);
   const least = (small ? 1 : 1.8) * density;
   const most = Math.max(0.018 * pixels, 2 * density);
   const closer = Math.sqrt(view.zoom);
   return {
     positions: cell.points,
-    levels: colourings.get(state.colour).levels(cell),
+    levels: colouringOf(pane).levels(cell),
     states,
-    palette,
+    palette: pane.palette,
     points,
     fading: state.selection.length > 0,
     view,
@@ -151,10 +172,10 @@ function frame(now) {
   frameAsked = false;
   const moving = performance.now() - movedAt < STILL;
   if (moving) adaptMovement(now);
-  if (largeWaits) {
-    const canvas = element('points');
-    const shown = pictureOf(state.cell, canvas.width, state.view, false, moving ? movingPoints : count);
-    if (card) card.draw(shown);
+  for (const pane of largeWaits ? shownPanes() : []) {
+    const canvas = pane.part('points');
+    const shown = pictureOf(pane, state.cell, canvas.width, state.view, false, moving ? movingPoints : count);
+    if (pane.card) pane.card.draw(shown);
     else paint(canvas, shown);
   }
   if (marksWait) drawMarks(smallMarksWait);
@@ -162,7 +183,7 @@ function frame(now) {
   // While the large picture moves it has the frame to itself; then as many small ones as a frame has time for.
   const began = performance.now();
   for (const panel of moving ? [] : waiting) {
-    paint(panel.points, pictureOf(panel.cell, panel.points.width, WHOLE, true));
+    paint(panel.points, pictureOf(mainPane, panel.cell, panel.points.width, WHOLE, true));
     waiting.delete(panel);
     if (performance.now() - began > 25 && element('plot').dataset.ready) break;
   }
@@ -191,17 +212,21 @@ function drawMarks(small) {
   const point = focusPoint();
   const around = point >= 0 ? neighborsOf(point) : [];
   for (const panel of small ? panels : []) if (panel.cell) rings(panel.marks, panel.cell, WHOLE, point, around, 2.2);
-  const context = rings(element('marks'), state.cell, state.view, point, around, 5);
-  if (drawing?.length > 1) {
-    context.beginPath();
-    outline().forEach(([x, y]) => context.lineTo(x * density, y * density));
-    context.closePath();
-    context.fillStyle = `rgba(${colours.accent}, 0.12)`;
-    context.fill();
-    context.lineWidth = 1.5 * density;
-    context.strokeStyle = `rgb(${colours.accent})`;
-    context.stroke();
+  for (const pane of shownPanes()) {
+    const context = rings(pane.part('marks'), state.cell, state.view, point, around, 5);
+    if (drawing?.length > 1) drawArea(context);
   }
+}
+
+function drawArea(context) {
+  context.beginPath();
+  outline().forEach(([x, y]) => context.lineTo(x * density, y * density));
+  context.closePath();
+  context.fillStyle = `rgba(${colours.accent}, 0.12)`;
+  context.fill();
+  context.lineWidth = 1.5 * density;
+  context.strokeStyle = `rgb(${colours.accent})`;
+  context.stroke();
 }
 
 function rings(canvas, cell, view, point, around, radius) {
@@ -234,9 +259,10 @@ function outline() {
 function resize() {
   density = Math.min(window.devicePixelRatio || 1, 2);
   side = element('plot').clientWidth;
-  for (const name of ['points', 'marks']) {
-    element(name).width = Math.round(side * density);
-    element(name).height = Math.round(side * density);
+  if (!side) return; // a page that is being closed has no size
+  for (const canvas of panes.flatMap((pane) => [pane.part('points'), pane.part('marks')])) {
+    canvas.width = Math.round(side * density);
+    canvas.height = Math.round(side * density);
   }
   const pixels = Math.min(Math.round(panels[0].button.clientWidth * density), element('points').width);
   for (const panel of panels) {

@@ -168,69 +168,129 @@ function luminance(colour) {
 }
 
 function buildColours() {
-  const choice = element('colour');
-  const plainly = (key) => make('option', { value: key, textContent: colourings.get(key).name });
-  const features = [...colourings.keys()].filter((key) => key.startsWith('feature:'));
-  choice.append(...[...colourings.keys()].filter((key) => !features.includes(key)).map(plainly));
-  if (features.length) choice.append(make('optgroup', { label: 'Features' }, features.map(plainly)));
-  choice.addEventListener('change', () => {
-    state.colour = choice.value;
-    updateColours();
-    saveState();
-  });
+  const named = (key) => make('option', { value: key, textContent: colourings.get(key).name });
+  const groups = { 'annotation:': 'Annotations', 'feature:': 'Features' };
+  const groupOf = (key) => Object.keys(groups).find((group) => key.startsWith(group));
+  const keys = [...colourings.keys()];
+  element('beside-part').hidden = keys.length < 2;
+  for (const pane of panes) {
+    const choice = pane.part('colour');
+    if (pane === besidePane) choice.append(make('option', { value: '', textContent: 'none' }));
+    choice.append(...keys.filter((key) => !groupOf(key)).map(named));
+    for (const [group, label] of Object.entries(groups)) {
+      const members = keys.filter((key) => groupOf(key) === group);
+      if (members.length) choice.append(make('optgroup', { label }, members.map(named)));
+    }
+    choice.addEventListener('change', () => chooseColour(pane, choice.value || null));
+  }
 }
 
-function showLegend() {
-  const { note, scale } = colourings.get(state.colour);
-  element('colour').value = state.colour;
-  const bare = !header.label && state.colour === 'label' ? 'This data has no labels.' : '';
-  element('colour-note').textContent = note ?? bare;
-  element('colour-note').hidden = !(note ?? bare);
-  element('scale').hidden = !scale;
+function chooseColour(pane, key) {
+  state[pane.chosen] = key;
+  updateColours();
+  saveState();
+}
+
+// One picture, or two with the name of what each is coloured by.
+function showPanes() {
+  const two = Boolean(colouringOf(besidePane));
+  if (two && mainPane.card) besidePane.card ??= GraphicsCard.on(besidePane.part('points'));
+  element('beside-pane').hidden = !two;
+  for (const pane of panes) {
+    pane.part('caption').hidden = !two;
+    pane.part('caption-name').textContent = colouringOf(pane)?.name ?? '';
+  }
+}
+
+// Whose entries a pane's legend lists: those of what it is coloured by, and otherwise the label's, once.
+function listedField(pane) {
+  const { field } = colouringOf(pane);
+  if (field) return field;
+  return pane === mainPane && colouringOf(besidePane)?.field !== labelField ? labelField : null;
+}
+
+function showLegend(pane) {
+  const { note, scale } = colouringOf(pane) ?? {};
+  pane.part('colour').value = state[pane.chosen] ?? '';
+  const bare = !labelField && state[pane.chosen] === 'label' ? 'This data has no labels.' : '';
+  pane.part('colour-note').textContent = note ?? bare;
+  pane.part('colour-note').hidden = !(note ?? bare);
+  pane.part('scale').hidden = !scale;
   if (scale) {
-    element('low').textContent = short(scale.low);
-    element('high').textContent = short(scale.high);
-    const context = element('ramp').getContext('2d');
+    pane.part('low').textContent = short(scale.low);
+    pane.part('high').textContent = short(scale.high);
+    const context = pane.part('ramp').getContext('2d');
     for (let level = 0; level < MISSING; level += 1) {
       context.fillStyle = `rgb(${ramp(level / (MISSING - 1))})`;
       context.fillRect(level, 0, 1, 1);
     }
   }
-  const entries = slots.map((slot, place) => [slot, place]).filter(([slot]) => slot.size);
-  const focused = document.activeElement?.dataset?.entry;
-  element('legend').replaceChildren(
-    ...entries.map(([slot, place]) => {
-      const swatch = make('i');
-      swatch.style.backgroundColor = `rgb(${slotColour(place)})`;
-      const shown = !state.hidden.has(place);
-      const toggle = make('button', { type: 'button', className: 'entry' }, [
-        swatch,
-        make('bdi', { textContent: written(slot.name), title: slot.name }),
-        make('span', { textContent: whole(slot.size) }),
-      ]);
-      toggle.setAttribute('aria-pressed', shown);
-      toggle.dataset.entry = place;
-      toggle.addEventListener('click', () => {
-        if (!state.hidden.delete(place)) state.hidden.add(place);
-        changeHidden();
-      });
-      const alone = entries.every(([, other]) => (other === place) !== state.hidden.has(other));
-      const only = make('button', { type: 'button', className: 'only', textContent: alone ? 'all' : 'only' });
-      only.setAttribute('aria-label', alone ? 'Show all labels' : `Show only ${isolated(written(slot.name))}`);
-      only.dataset.entry = `only-${place}`;
-      only.addEventListener('click', () => {
-        state.hidden = new Set(alone ? [] : entries.map(([, other]) => other).filter((other) => other !== place));
-        changeHidden();
-      });
-      return make('div', {}, [toggle, only]);
-    }),
-  );
-  if (focused) element('legend').querySelector(`[data-entry="${focused}"]`)?.focus();
+  const legend = pane.part('legend');
+  const focused = legend.contains(document.activeElement) && document.activeElement.dataset.entry;
+  const field = colouringOf(pane) ? listedField(pane) : null;
+  legend.setAttribute('aria-label', field ? `Legend of ${isolated(field.name)}` : '');
+  legend.replaceChildren(...(field ? field.slots.map((slot) => legendEntry(pane, field, slot)) : []));
+  if (focused) legend.querySelector(`[data-entry="${focused}"]`)?.focus();
+}
+
+function legendEntry(pane, field, slot) {
+  const hidden = hiddenSlots(field);
+  const others = field.slots.filter((other) => other !== slot);
+  const swatch = make('i');
+  swatch.style.backgroundColor = `rgb(${slotColour(pane, field, slot)})`;
+  const toggle = make('button', { type: 'button', className: 'entry' }, [
+    swatch,
+    make('bdi', { textContent: written(slot.name), title: slot.name }),
+    make('span', { textContent: whole(slot.size) }),
+  ]);
+  toggle.setAttribute('aria-pressed', !hidden.includes(slot));
+  toggle.dataset.entry = slot.level;
+  toggle.addEventListener('click', () => {
+    hide(field, hidden.includes(slot) ? hidden.filter((other) => other !== slot) : [...hidden, slot]);
+    changeHidden();
+  });
+  const alone = field.slots.every((other) => (other === slot) !== hidden.includes(other));
+  const only = make('button', { type: 'button', className: 'only', textContent: alone ? 'all' : 'only' });
+  only.setAttribute('aria-label', alone ? 'Show all' : `Show only ${isolated(written(slot.name))}`);
+  only.dataset.entry = `only-${slot.level}`;
+  only.addEventListener('click', () => {
+    hide(field, alone ? [] : others);
+    changeHidden();
+  });
+  return make('div', {}, [toggle, only]);
 }
 
 function changeHidden() {
-  showLegend();
+  panes.forEach(showLegend);
   updateSelection();
+}
+
+const MOST_NAMED = 3; // hidden entries that a filter names
+
+function showFilters() {
+  element('filters').hidden = !state.hidden.size;
+  element('show-all').hidden = state.hidden.size < 2;
+  element('filter-list').replaceChildren(
+    ...filteringFields().map((field) => {
+      const names = hiddenSlots(field).map((slot) => written(slot.name));
+      const more = names.length > MOST_NAMED ? ` and ${whole(names.length - MOST_NAMED)} more` : '';
+      const list = `${names.slice(0, MOST_NAMED).map(isolated).join(', ')}${more}`;
+      const button = make('button', { type: 'button', title: 'Show them again' }, [
+        make('bdi', { textContent: field.name }),
+        make('span', { textContent: list }),
+        make('span', { textContent: '×', ariaHidden: 'true' }),
+      ]);
+      button.addEventListener('click', () => showAgain([field]));
+      return button;
+    }),
+  );
+}
+
+function showAgain(again) {
+  again.forEach((field) => state.hidden.delete(field));
+  changeHidden();
+  // The button that was pressed is gone.
+  (element('filter-list').querySelector('button') ?? element('plot')).focus({ preventScroll: true });
 }
 
 function showPoint() {
@@ -239,10 +299,17 @@ function showPoint() {
   element('no-point').hidden = point >= 0;
   if (point < 0) return;
   element('card-id').textContent = idOf(point);
-  const label = labelOf(point);
-  element('card-label').textContent = label === null ? '' : written(label);
-  element('card-label-name').hidden = label === null;
-  element('card-label').hidden = label === null;
+  element('card-label').textContent = labelField ? written(textOf(labelField, point)) : '';
+  element('card-label-name').hidden = !labelField;
+  element('card-label').hidden = !labelField;
+  element('card-annotations').replaceChildren(
+    ...fields
+      .filter((field) => field !== labelField)
+      .flatMap((field) => [
+        make('dt', {}, [make('bdi', { textContent: field.name })]),
+        make('dd', { textContent: written(textOf(field, point)) }),
+      ]),
+  );
   const around = neighborsOf(point);
   const all = header.neighbors.count;
   element('card-note').textContent =
@@ -252,46 +319,63 @@ function showPoint() {
   element('neighbors').replaceChildren(
     ...around.map((other) => {
       const dot = make('i');
-      const dotted = labelCodes && state.colour === 'label';
-      if (dotted) dot.style.backgroundColor = `rgb(${slotColour(labelLevels[other])})`;
+      const { field, scale } = colouringOf(mainPane);
+      const dotted = field && !scale;
+      if (dotted) {
+        dot.style.backgroundColor = `rgb(${slotColour(mainPane, field, slotAt(field, field.levels[other]))})`;
+      }
       const text = make('bdi', { textContent: idOf(other) });
-      const chip = make('button', { type: 'button', title: labelOf(other) ?? '' }, [...(dotted ? [dot] : []), text]);
+      const told = field ?? labelField;
+      const title = told ? textOf(told, other) : '';
+      const chip = make('button', { type: 'button', title }, [...(dotted ? [dot] : []), text]);
       chip.addEventListener('click', () => keepPoint(other));
       return chip;
     }),
   );
 }
 
-function valueOf(point) {
-  const { name, levels, scale } = colourings.get(state.colour);
-  const level = levels(state.cell)[point];
-  if (!scale || state.colour === 'label' || level === MISSING) return null;
-  return `${isolated(name)} ≈ ${short(scale.low + (level / (MISSING - 1)) * (scale.high - scale.low))}`;
+const MOST_LINES = 10; // of a tooltip; the card has all
+
+// What points are coloured by is told first, after the label.
+function tooltipLines(point) {
+  const shown = shownPanes().map(colouringOf);
+  const told = [...new Set([labelField, ...shown.map(({ field }) => field), ...fields])].filter(Boolean);
+  const lines = [['id', idOf(point)], ...told.map((field) => [field.name, written(textOf(field, point))])].map(
+    ([name, text]) =>
+      make('div', {}, [make('bdi', { textContent: name, className: 'name' }), ' ', make('bdi', { textContent: text })]),
+  );
+  if (lines.length > MOST_LINES + 1) {
+    lines.splice(MOST_LINES, Infinity, make('div', { textContent: `and ${lines.length - MOST_LINES} more` }));
+  }
+  for (const { name, levels, scale, field } of shown) {
+    const level = levels(state.cell)[point];
+    if (!scale || field || level === MISSING) continue;
+    const value = short(scale.low + (level / (MISSING - 1)) * (scale.high - scale.low));
+    lines.push(make('div', { textContent: `${isolated(name)} ≈ ${value}` }));
+  }
+  return lines;
 }
 
-function showTooltip(at) {
-  const tooltip = element('tooltip');
-  tooltip.hidden = hovered < 0;
+// In the picture that is pointed at.
+function showTooltip(at, pane) {
+  for (const one of panes) one.part('tooltip').hidden = hovered < 0 || one !== pane;
   if (hovered < 0) return;
-  const label = labelOf(hovered);
-  const lines = [['id', idOf(hovered)], ...(label === null ? [] : [['label', written(label)]])].map(([name, text]) =>
-    make('div', {}, [`${name} `, make('bdi', { textContent: text })]),
-  );
-  const value = valueOf(hovered);
-  if (value) lines.push(make('div', { textContent: value }));
-  tooltip.replaceChildren(...lines);
+  const tooltip = pane.part('tooltip');
+  tooltip.replaceChildren(...tooltipLines(hovered));
   const [x, y] = at;
   tooltip.style.left = `${clamp(x + 14, 4, Math.max(side - tooltip.offsetWidth - 4, 4))}px`;
-  tooltip.style.top = `${y + 18 + tooltip.offsetHeight > side ? y - tooltip.offsetHeight - 14 : y + 18}px`;
+  const tall = tooltip.offsetHeight;
+  const top = y + 18 + tall > side ? y - tall - 14 : y + 18;
+  tooltip.style.top = `${clamp(top, 4, Math.max(side - tall - 4, 4))}px`;
 }
 
-function hover(point, at) {
+function hover(point, at, pane) {
   if (point !== hovered) {
     hovered = point;
     showPoint();
     redrawMarks();
   }
-  showTooltip(at);
+  showTooltip(at, pane);
 }
 
 function keepPoint(point) {

@@ -105,7 +105,12 @@ class GraphicsCard {
     const name = tried?.getParameter(named ? named.UNMASKED_RENDERER_WEBGL : tried.RENDERER) ?? '';
     tried?.getExtension('WEBGL_lose_context')?.loseContext();
     if (!tried || /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name)) return null;
-    return new GraphicsCard(canvas.getContext('webgl2', { alpha: false, antialias: false }));
+    return GraphicsCard.on(canvas);
+  }
+
+  static on(canvas) {
+    const gl = canvas.getContext('webgl2', { alpha: false, antialias: false });
+    return gl && new GraphicsCard(gl);
   }
 
   constructor(gl) {

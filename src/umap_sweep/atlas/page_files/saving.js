@@ -16,9 +16,14 @@ function saveIds() {
   const chosen = [];
   for (let point = 0; point < count; point += 1) if (selected[point] && states[point] === SHOWN) chosen.push(point);
   chosen.sort((a, b) => rowNumbers[a] - rowNumbers[b]);
-  const fields = (point) => (header.label ? [idOf(point), hasLabel(point) ? labelOf(point) : ''] : [idOf(point)]);
-  const rows = chosen.map(fields);
-  const lines = [header.label ? 'id,label' : 'id', ...rows.map((row) => row.map(quoted).join(','))];
+  const rows = [
+    ['id', ...fields.map((field) => field.name)],
+    ...chosen.map((point) => [
+      idOf(point),
+      ...fields.map((field) => (hasValue(field, point) ? textOf(field, point) : '')),
+    ]),
+  ];
+  const lines = rows.map((row) => row.map(quoted).join(','));
   const formulas = rows.flat().filter((text) => FORMULA.test(text)).length;
   const begin = formulas === 1 ? 'value begins like a formula' : 'values begin like formulas';
   download(
@@ -28,9 +33,9 @@ function saveIds() {
   );
 }
 
-function stamp(context, cell, view, pixels, x, y, small) {
+function stamp(context, pane, cell, view, pixels, x, y, small) {
   const canvas = make('canvas', { width: pixels, height: pixels });
-  paint(canvas, pictureOf(cell, pixels, view, small));
+  paint(canvas, pictureOf(pane, cell, pixels, view, small));
   context.drawImage(canvas, x, y);
 }
 
@@ -49,60 +54,69 @@ function savePicture(width, height, name, draw) {
 
 const FONT = 'system-ui, sans-serif';
 
-// The legend in lines of at most `width`; returns its height, and draws it where `y` is given.
-function writeLegend(context, x, y, width) {
+// A pane's legend in lines of at most `width`; returns its height, and draws it where `y` is given.
+function writeLegend(context, pane, x, y, width) {
   context.font = `26px ${FONT}`;
   context.textBaseline = 'middle';
-  const scale = scaleNow();
+  const { name, scale, field } = colouringOf(pane);
   if (scale) {
-    const { name } = colourings.get(state.colour);
     const [from, to] = [`${isolated(name)}  ${short(scale.low)}`, short(scale.high)];
     if (y !== null) {
       const indent = context.measureText(from).width + 16;
       context.fillText(from, x, y + 20);
-      context.drawImage(element('ramp'), x + indent, y + 8, 360, 24);
+      context.drawImage(pane.part('ramp'), x + indent, y + 8, 360, 24);
       context.fillText(to, x + indent + 376, y + 20);
     }
     return 44;
   }
   let [left, line] = [0, 0];
-  slots.forEach((slot, place) => {
-    if (!slot.size || state.hidden.has(place) || state.colour !== 'label') return;
-    const text = isolated(slot.name.length > 40 ? `${slot.name.slice(0, 39)}…` : written(slot.name));
-    const needed = context.measureText(text).width + 60;
+  const cut = (text) => isolated(text.length > 40 ? `${text.slice(0, 39)}…` : written(text));
+  const entries = field ? field.slots.filter((slot) => !hiddenSlots(field).includes(slot)) : [];
+  // What is written first is the name of an annotation, which has no dot.
+  for (const slot of field && field !== labelField ? [null, ...entries] : entries) {
+    const text = cut(slot ? slot.name : name);
+    const indent = slot ? 28 : 0;
+    const needed = context.measureText(text).width + indent + 32;
     if (left && left + needed > width) [left, line] = [0, line + 1];
     if (y !== null) {
       const ink = context.fillStyle;
-      context.fillStyle = `rgb(${slotColour(place)})`;
-      context.beginPath();
-      context.arc(x + left + 10, y + line * 40 + 19, 9, 0, 2 * Math.PI);
-      context.fill();
+      if (slot) {
+        context.fillStyle = `rgb(${slotColour(pane, field, slot)})`;
+        context.beginPath();
+        context.arc(x + left + 10, y + line * 40 + 19, 9, 0, 2 * Math.PI);
+        context.fill();
+      }
       context.fillStyle = ink;
-      context.fillText(text, x + left + 28, y + line * 40 + 20);
+      context.fillText(text, x + left + indent, y + line * 40 + 20);
     }
     left += needed;
-  });
+  }
   return left ? (line + 1) * 40 + 4 : 0;
 }
 
 function saveCell() {
-  const legend = writeLegend(make('canvas').getContext('2d'), 0, null, 1600);
+  const shown = shownPanes();
+  const measuring = make('canvas').getContext('2d');
+  const legend = Math.max(...shown.map((pane) => writeLegend(measuring, pane, 0, null, 1600)));
   const { n_neighbors: row, min_dist: column, knn_seed: knnSeed, seed } = state.cell.key;
   const name = `${header.dataset}-n_neighbors=${row}-min_dist=${column}-knn_seed=${knnSeed}-seed=${seed}.png`;
-  savePicture(1680, 1780 + legend, name, (context) => {
+  savePicture(40 + 1640 * shown.length, 1780 + legend, name, (context) => {
     context.font = `600 36px ${FONT}`;
     context.fillText(`${header.dataset} · ${nameOf(state.cell)}`, 40, 64);
     context.font = `26px ${FONT}`;
     context.fillText(seedsOf(layerOf(state.cell)), 40, 108);
-    stamp(context, state.cell, state.view, 1600, 40, 140, false);
-    writeLegend(context, 40, 1754, 1600);
+    shown.forEach((pane, place) => {
+      const left = 40 + 1640 * place;
+      stamp(context, pane, state.cell, state.view, 1600, left, 140, false);
+      writeLegend(context, pane, left, 1754, 1600);
+    });
   });
 }
 
 function saveGrid() {
   const panel = clamp(Math.floor(6000 / Math.max(columnValues.length, rowValues.length)), 60, 480);
   const width = Math.max(columnValues.length * panel + 140, 900);
-  const legend = writeLegend(make('canvas').getContext('2d'), 0, null, width - 80);
+  const legend = writeLegend(make('canvas').getContext('2d'), mainPane, 0, null, width - 80);
   const height = rowValues.length * panel + 220 + legend;
   const layer = layerOf(state.cell);
   savePicture(width, height, `${header.dataset}-grid.png`, (context) => {
@@ -117,7 +131,7 @@ function saveGrid() {
       columnValues.forEach((_, column) => {
         const cell = cellAt(row, column, layer);
         const [left, top] = [100 + column * panel, 180 + row * panel];
-        if (cell) stamp(context, cell, WHOLE, panel - 12, left + 6, top + 6, true);
+        if (cell) stamp(context, mainPane, cell, WHOLE, panel - 12, left + 6, top + 6, true);
         else context.fillText('not in the grid', left + panel / 2, top + panel / 2);
         context.strokeStyle = `rgb(${colours.faded})`;
         context.lineWidth = 2;
@@ -125,7 +139,7 @@ function saveGrid() {
       });
     });
     context.textAlign = 'left';
-    writeLegend(context, 40, 190 + rowValues.length * panel, width - 80);
+    writeLegend(context, mainPane, 40, 190 + rowValues.length * panel, width - 80);
   });
 }
 

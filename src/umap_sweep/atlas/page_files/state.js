@@ -6,8 +6,9 @@ const MOST_ZOOM = 400;
 const start = () => ({
   cell: cells[0],
   colour: 'label',
+  beside: null, // what the picture beside the large one is coloured by
   metric: header.metrics[0] ?? null,
-  hidden: new Set(), // legend entries
+  hidden: new Map(), // by field, the levels of legend entries
   selection: [], // steps: {mode: 'new' | 'add' | 'remove', cell, corners} or {mode, near: point}
   point: -1, // the one kept by a click or a search
   view: { x: 0.5, y: 0.5, zoom: 1 },
@@ -27,11 +28,13 @@ function toHash() {
   const parts = [['cell', keyOf(state.cell)]];
   const encode = encodeURIComponent;
   if (state.colour !== 'label') parts.push(['colour', encode(state.colour)]);
+  if (state.beside) parts.push(['beside', encode(state.beside)]);
   if (state.metric && state.metric !== header.metrics[0]) parts.push(['metric', encode(state.metric)]);
-  if (state.hidden.size) {
-    const names = [...state.hidden].map((slot) => slots[slot].special ?? `:${encode(slots[slot].name)}`);
-    parts.push(['hide', names.join(',')]);
-  }
+  const items = (field) => hiddenSlots(field).map((slot) => slot.special ?? `:${encode(slot.name)}`);
+  if (state.hidden.has(labelField)) parts.push(['hide', items(labelField).join(',')]);
+  const annotations = filteringFields().filter((field) => field !== labelField);
+  const filters = annotations.map((field) => [encode(field.name), ...items(field)].join(','));
+  if (filters.length) parts.push(['filter', filters.join(';')]);
   const { x, y, zoom } = state.view;
   if (zoom !== 1 || x !== 0.5 || y !== 0.5) parts.push(['view', [x, y, zoom].map((v) => +v.toFixed(4)).join(',')]);
   if (state.point >= 0) parts.push(['id', encode(idOf(state.point))]);
@@ -63,12 +66,11 @@ function fromHash(hash) {
     if (name === 'cell') read.cell = cellByKey.get(value) ?? read.cell;
     if (name === 'colour' && colourings.has(decoded(value))) read.colour = decoded(value);
     if (name === 'metric' && header.metrics.includes(decoded(value))) read.metric = decoded(value);
-    if (name === 'hide') {
-      for (const item of value.split(',')) {
-        const slot = slots.findIndex((one) =>
-          one.special ? one.special === item : item[0] === ':' && one.name === decoded(item.slice(1)),
-        );
-        if (slot >= 0) read.hidden.add(slot);
+    if (name === 'beside' && colourings.has(decoded(value))) read.beside = decoded(value);
+    if (name === 'hide') readHidden(labelField, value.split(','));
+    if (name === 'filter') {
+      for (const [annotation, ...items] of value.split(';').map((filter) => filter.split(','))) {
+        readHidden(fields.find((field) => field.key === `annotation:${decoded(annotation)}`), items);
       }
     }
     if (name === 'view') {
@@ -82,6 +84,15 @@ function fromHash(hash) {
   }
   return read;
 
+  function readHidden(field, items) {
+    const slotOf = (item) =>
+      field?.slots.find((slot) =>
+        slot.special ? slot.special === item : item[0] === ':' && slot.name === decoded(item.slice(1)),
+      );
+    const found = items.map(slotOf).filter(Boolean);
+    if (found.length) read.hidden.set(field, new Set(found.map((slot) => slot.level)));
+  }
+
   function readStep(text) {
     const [letter, kind, target, numbers] = text.split(':');
     const mode = MODES[letter];
@@ -94,6 +105,16 @@ function fromHash(hash) {
     const usable = mode && kind === 'area' && cell && corners.length >= 6 && corners.length <= 2 * MOST_CORNERS;
     return usable && corners.length % 2 === 0 && corners.every(Number.isFinite) ? { mode, cell, corners } : null;
   }
+}
+
+const hiddenSlots = (field) => field.slots.filter((slot) => state.hidden.get(field)?.has(slot.level));
+
+const filteringFields = () => fields.filter((field) => state.hidden.has(field));
+
+// Hide these entries of the legend, and no others of the same field.
+function hide(field, slots) {
+  if (slots.length) state.hidden.set(field, new Set(slots.map((slot) => slot.level)));
+  else state.hidden.delete(field);
 }
 
 function saveState() {
@@ -147,16 +168,18 @@ function updateSelection() {
   if (!any) state.selection = [];
   selectedCount = 0;
   visibleCount = 0;
+  const filters = [...state.hidden].map(([field, levels]) => [field.levels, levels]);
   for (let point = 0; point < count; point += 1) {
-    const hidden = state.hidden.size && state.hidden.has(labelLevels[point]);
+    const hidden = filters.some(([levelOf, levels]) => levels.has(levelOf[point]));
     states[point] = hidden ? HIDDEN : any && !selected[point] ? FADED : SHOWN;
     if (!hidden) {
       visibleCount += 1;
       selectedCount += selected[point];
     }
   }
-  card?.forget(states);
+  panes.forEach((pane) => pane.card?.forget(states));
   showSelection();
+  showFilters();
   redraw();
   saveState();
 }
