@@ -1111,8 +1111,10 @@ def run_script(folder: Path, source: dict, path: str | None) -> SimpleNamespace:
 import runpy
 from types import SimpleNamespace
 snakemake = SimpleNamespace(
-    params=SimpleNamespace(code={{"digest": "none"}}, dataset="mine", source={source!r}, download="download"),
-    input={[path] if path else []!r}, output=["data.parquet"], log=["logs/fetch.log"],
+    params=SimpleNamespace(
+        code={{"digest": "none"}}, dataset="mine", source={source!r}, download="download", parent=None
+    ),
+    input={{"source": {path!r}}}, output=["data.parquet"], log=["logs/fetch.log"],
 )
 runpy.run_path({str(SCRIPT)!r}, init_globals={{"snakemake": snakemake}})
 """

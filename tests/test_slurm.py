@@ -59,7 +59,7 @@ def test_default_sweep_in_arrays_with_jobs_out_of_memory(tmp_path, cluster):
     too_little = ["--set-resources", "initial_layout:mem_mb=60 if attempt == 1 else 3000"]
     run = snakemake(there, target, *SOON, *too_little, cores=None, profile="slurm", variables=cluster)
     assert run.code == 0, run.output
-    assert run.jobs["knn"] == 1 and run.jobs["graph"] == 4 and run.jobs["embedding_0p0_0p2_0p5_0p9"] == 4
+    assert run.jobs["knn"] == 1 and run.jobs["graph"] == 4 and run.jobs["layout_0p0_0p2_0p5_0p9"] == 4
     ended = {rule: ended_for_memory(there, rule) for rule in run.jobs}
     # Slurm looks at memory once a second, and a short job may end between two looks. A job that is tried again in one
     # array with others that are not is given what these ask for, and may be ended once more.
@@ -73,7 +73,7 @@ def test_default_sweep_in_arrays_with_jobs_out_of_memory(tmp_path, cluster):
     assert tables[0].equals(tables[1])
     # An array's first job asks for all of them, and any job may be the first.
     again = snakemake(here, target, "--dry-run", "--forceall", "--quiet", "host").output
-    for rule in ("graph", "embedding_0p0_0p2_0p5_0p9"):
+    for rule in ("graph", "layout_0p0_0p2_0p5_0p9"):
         asked = re.findall(rf"(?s)\nrule {rule}:.*?n_neighbors=(\d+).*?mem_mb=(\d+)", again)
         assert {n_neighbors for n_neighbors, _ in asked} == {"5", "15", "30", "50"}
         assert min(int(mb) for _, mb in asked) >= max(int(mb) for n_neighbors, mb in asked if n_neighbors == "50")
