@@ -222,7 +222,8 @@ def memory(measured: pd.DataFrame) -> str:
 def peers(found: pd.DataFrame) -> str:
     """Return the section on what others take for the same work."""
     text = "## Peers\n\nThe same grid on the same data, each in a fresh process, one after the other, on the same\n"
-    text += "cores. Seconds are wall time, compilation included. Peak memory is that of the largest process.\n"
+    text += "cores. Seconds are wall time, compilation included. Peak memory is that of the largest process. Rows that were\n"
+    text += "not measured again are kept from earlier days, between which this machine's speed differs by up to a quarter.\n"
     for (rows, dimensions, cells, cores), block in found.groupby(["rows", "dimensions", "cells", "cores"]):
         text += f"\n{rows:,} rows × {dimensions} dimensions, {cells} cells, {cores} cores:\n\n"
         lines = [
@@ -247,8 +248,8 @@ def lanes(found: pd.DataFrame) -> str:
             f"{row.rows:,}",
             f"{row.n_neighbors}",
             f"{row.cells}",
-            number(row.alone_seconds),
-            number(row.together_seconds),
+            f"{row.alone_seconds:.2f}",
+            f"{row.together_seconds:.2f}",
             f"{row.alone_seconds / row.together_seconds:.2f}",
         ]
         for row in found.sort_values(["rows", "n_neighbors", "cells"]).itertuples()
