@@ -75,6 +75,13 @@ PEERS = {
     ),
 }
 
+PEERS_HEAD = """## Peers
+
+The same grid on the same data, each in a fresh process, one after the other, on the same cores. Seconds are wall time,
+compilation included. Peak memory is that of the largest process. Rows that were not measured again are kept from earlier
+days, between which this machine's speed differs by up to a quarter.
+"""
+
 HEAD = """# Performance
 
 Made by `make benchmarks` from the tables in `benchmarks/measured/{name}/`; do not edit.
@@ -221,9 +228,7 @@ def memory(measured: pd.DataFrame) -> str:
 
 def peers(found: pd.DataFrame) -> str:
     """Return the section on what others take for the same work."""
-    text = "## Peers\n\nThe same grid on the same data, each in a fresh process, one after the other, on the same\n"
-    text += "cores. Seconds are wall time, compilation included. Peak memory is that of the largest process. Rows that were\n"
-    text += "not measured again are kept from earlier days, between which this machine's speed differs by up to a quarter.\n"
+    text = PEERS_HEAD
     for (rows, dimensions, cells, cores), block in found.groupby(["rows", "dimensions", "cells", "cores"]):
         text += f"\n{rows:,} rows × {dimensions} dimensions, {cells} cells, {cores} cores:\n\n"
         lines = [
