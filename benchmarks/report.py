@@ -78,8 +78,8 @@ PEERS = {
 PEERS_HEAD = """## Peers
 
 The same grid on the same data, each in a fresh process, one after the other, on the same cores. Seconds are wall time,
-compilation included. Peak memory is that of the largest process. Rows that were not measured again are kept from earlier
-days, between which this machine's speed differs by up to a quarter.
+compilation included. Peak memory is that of the largest process. Rows that were not measured again are of earlier days,
+between which this machine's speed differs by up to a quarter.
 """
 
 HEAD = """# Performance
