@@ -30,8 +30,8 @@ ANNOTATION_COLUMNS = {
 def purity(codes: np.ndarray, neighbors: np.ndarray) -> float:
     """Return which share of the near neighbours of a row is of the row's own category, as a mean over rows.
 
-    The "k-NN purity" of single-cell benchmarks (as in Lause, Berens and Kobak, 2024, and, by clusters, Cole et al.,
-    2019): 1 where categories lie apart, `purity_by_chance` where they are mixed throughout.
+    The purity of `neighborPurity` in Bioconductor's bluster, without its weights, among k neighbours in place of those in
+    a sphere: 1 where categories lie apart, `purity_by_chance` where they are mixed throughout.
 
     Parameters
     ----------
