@@ -30,8 +30,8 @@ ANNOTATION_COLUMNS = {
 def purity(codes: np.ndarray, neighbors: np.ndarray) -> float:
     """Return which share of the near neighbours of a row is of the row's own category, as a mean over rows.
 
-    The purity of `neighborPurity` in Bioconductor's bluster, without its weights, among k neighbours in place of those in
-    a sphere: 1 where categories lie apart, `purity_by_chance` where they are mixed throughout.
+    The purity of `neighborPurity` in Bioconductor's bluster, without its weights, and among k neighbours in place of
+    those in a sphere: 1 where categories lie apart, `purity_by_chance` where they are mixed throughout.
 
     Parameters
     ----------
