@@ -277,8 +277,8 @@ def test_a_sweep_from_this_start(tmp_path):
         folder.mkdir()
         run = snakemake(folder, target, config=config, cores=len(found) + 1)
         assert run.code == 0, run.output
-        embeddings = sorted((folder / "results/iris/embeddings").rglob("embedding.parquet"))
-        found.append([store.fingerprint_of(path) for path in embeddings])
+        layouts = sorted((folder / "results/iris/layouts").rglob("layout.parquet"))
+        found.append([store.fingerprint_of(path) for path in layouts])
     assert len(found[0]) == 2
     assert found[0] == found[1]
     key = store.read_record(next((folder / "results/iris/graph").rglob("vertices.parquet")))["key"]
