@@ -27,6 +27,7 @@ from umap_sweep.cells.keys import column_of
 from umap_sweep.errors import InputError
 from umap_sweep.quality import labels as label_kinds
 from umap_sweep.quality import measures
+from umap_sweep.sources.subset import stratified
 
 # The template, the style, and the scripts, each after those that it uses.
 PAGE = [
@@ -101,20 +102,8 @@ def choose_rows(strata: np.ndarray, most: int) -> np.ndarray:
     order = generator.permutation(len(strata))
     if len(order) <= most:
         return order
-    sizes = np.bincount(strata)
-    share = sizes * (most / len(strata))
-    quota = np.floor(share).astype(np.int64)
-    if np.count_nonzero(sizes) <= most:
-        quota = np.maximum(quota, np.minimum(sizes, 1))
-    while quota.sum() < most:
-        quota[np.argmax(np.where(quota < sizes, share - quota, -np.inf))] += 1
-    while quota.sum() > most:
-        quota[np.argmax(np.where(quota > 1, quota - share, -np.inf))] -= 1
-    # Of each stratum as many rows as its quota, the first ones in the random order.
-    by_stratum = order[np.argsort(strata[order], kind="stable")]
-    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept = np.zeros(len(order), bool)
-    kept[by_stratum[rank < np.repeat(quota, sizes)]] = True
+    kept[stratified(strata, order, most)] = True
     return order[kept[order]]
 
 

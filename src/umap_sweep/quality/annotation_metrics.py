@@ -128,6 +128,16 @@ def compute(
     sampled = store.numbers(store.read(sample, ["row"]).column("row"))
     in_data: dict[str | Path, dict[str, float]] = {}
     of_labels, of_annotations = [], []
+    # The same in all cells.
+    of_values = {
+        name: {
+            "annotation": name,
+            "categories": len(np.unique(values[values >= 0])),
+            "rows": int((values >= 0).sum()),
+            "purity_by_chance": purity_by_chance(values),
+        }
+        for name, values in codes.items()
+    }
     for layout, near, search, key in zip(layouts, neighbors, knn, keys, strict=True):
         cell: dict[str, float] = {}
         if codes:
@@ -139,13 +149,9 @@ def compute(
             cell = of_label(coordinates, near_points, codes["label"], sampled)
         of_labels.append(key | cell)
         for name, values in codes.items():
-            measured = {
-                "annotation": name,
-                "categories": len(np.unique(values[values >= 0])),
-                "rows": int((values >= 0).sum()),
+            measured = of_values[name] | {
                 "purity": purity(values, near_points),
                 "purity_in_data": in_data[search][name],
-                "purity_by_chance": purity_by_chance(values),
             }
             of_annotations.append(key | {part: value for part, value in measured.items() if value == value})
     of_annotations.sort(key=lambda row: list(codes).index(row["annotation"]))

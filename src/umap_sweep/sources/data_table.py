@@ -120,15 +120,7 @@ def choose_features(
         raise InputError(
             f"{origin} has more than one column of the name {listed(repeated)}. Give every column its own."
         )
-    for key, names in beside.items():
-        for name in names:
-            if name not in schema.names:
-                raise unknown(origin, "column", key, name, schema.names)
-    if beside.get("id") and list(beside["id"]) == list(beside.get("label", [])):
-        raise InputError(
-            f"`id` and `label` both name the column {beside['id'][0]!r} of {origin}. "
-            "Name two columns, or leave one out."
-        )
+    check_beside(beside, "column", schema.names, origin)
     left_out = {name for names in beside.values() for name in names}
     excluded = set(_matching("exclude", exclude, schema.names, origin))
 
@@ -159,6 +151,29 @@ def choose_features(
     if not chosen:
         raise InputError(f"`features` and `exclude` leave no column of {origin}. Keep at least one.")
     return chosen
+
+
+def check_beside(beside: Mapping[str, Sequence[str]], what: str, known: Sequence[str], origin: str | Path) -> None:
+    """Raise an `InputError` where a column that is no feature is unknown, or is both `id` and `label`.
+
+    Parameters
+    ----------
+    beside, origin
+        As for `choose_features`.
+    what : str
+        What messages call a column, such as `column of obs`.
+    known : sequence of str
+        The columns that there are.
+    """
+    for key, names in beside.items():
+        for name in names:
+            if name not in known:
+                raise unknown(origin, what, key, name, known)
+    if beside.get("id") and list(beside["id"]) == list(beside.get("label", [])):
+        raise InputError(
+            f"`id` and `label` both name the column {beside['id'][0]!r} of {origin}. "
+            "Name two columns, or leave one out."
+        )
 
 
 def _matching(key: str, patterns: Sequence[str], names: Sequence[str], origin: str | Path) -> list[str]:

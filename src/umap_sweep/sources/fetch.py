@@ -287,9 +287,8 @@ def compute(
     """
     socket.setdefaulttimeout(TIMEOUT)  # scikit-learn's client of OpenML sets none
     logger = logging.getLogger("umap_sweep")
-    read_from = origin(
-        source, path, parent
-    )  # before it is read, so that a file that changes meanwhile counts as changed
+    # Before it is read, so that a file that changes meanwhile counts as changed.
+    read_from = origin(source, path, parent)
     features = fetch(source, path, download or Path(out).with_name("download"), parent)
     table = features.table()
     record = store.make_record(

@@ -146,7 +146,7 @@ def _columns(
     if source["source"] == "anndata":
         from umap_sweep.sources import h5ad
 
-        _check_obs(source, path, h5ad.obs_columns(path))
+        data_table.check_beside(fetch.beside(source), "column of obs", h5ad.obs_columns(path), path)
         found = h5ad.read_columns(path, source.get("id"), _distinct([named, *names]))
     else:
         if named is None and (default := reading.default_label(path)) != source.get("id"):
@@ -161,17 +161,6 @@ def _columns(
     values = {name: data_table.annotation_column(found.others[name], path, name) for name in names}
     label = None if named is None else data_table.label_column(found.others[named], path)
     return ids, label, list(values.items())
-
-
-def _check_obs(source: Mapping[str, Any], path: Path, columns: Sequence[str]) -> None:
-    for key, names in fetch.beside(source).items():
-        for name in names:
-            if name not in columns:
-                raise data_table.unknown(path, "column of obs", key, name, columns)
-    if source.get("id") is not None and source["id"] == source.get("label"):
-        raise InputError(
-            f"`id` and `label` both name the column {source['id']!r} of {path}. Name two columns, or leave one out."
-        )
 
 
 def _of_parent(

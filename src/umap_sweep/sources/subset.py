@@ -148,12 +148,31 @@ def _sampled(count: int, source: Mapping[str, Any], parent: Parent, places: np.n
         return np.sort(order[: sample["rows"]])
     values = _column(sample["by"], "sample.by", source, parent).take(pa.array(places))
     codes = store.numbers(values.dictionary_encode(null_encoding="encode").indices)
+    return np.sort(stratified(codes, order, sample["rows"]))
+
+
+def stratified(codes: np.ndarray, order: np.ndarray, most: int) -> np.ndarray:
+    """Return a sample in which each category has its share, the first ones of each in a random order.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n,)
+        The category of each row, from 0.
+    order : ndarray of int, shape (n,)
+        All rows in random order.
+    most : int
+        Rows of the sample, fewer than n.
+
+    Returns
+    -------
+    ndarray of int, shape (most,)
+        Category by category.
+    """
     sizes = np.bincount(codes)
-    quota = shares(sizes, sample["rows"])
-    # The first ones of each category in the random order.
     by_category = order[np.argsort(codes[order], kind="stable")]
-    rank = np.arange(count) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.sort(by_category[rank < np.repeat(quota, sizes)])
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    chosen: np.ndarray = by_category[rank < np.repeat(shares(sizes, most), sizes)]
+    return chosen
 
 
 def shares(sizes: np.ndarray, most: int) -> np.ndarray:
