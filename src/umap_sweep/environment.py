@@ -8,7 +8,9 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 from umap_sweep.errors import InputError
@@ -19,11 +21,17 @@ SHAPING_PACKAGES = ("llvmlite", "numba", "numpy", "pynndescent", "scikit-learn",
 # Says to a job which level it is held to.
 CPU_VARIABLE = "UMAP_SWEEP_CPU"
 
+# The `cpu` under which every operation that makes bits is one that IEEE 754 defines, in an order that is written down.
+PORTABLE = "portable"
+
 # Says to a job the digest of the code that it was planned with; see `umap_sweep.code`.
 CODE_VARIABLE = "UMAP_SWEEP_CODE"
 
 # Says to a job what the files of this package were when its run was planned.
 STAMP_VARIABLE = "UMAP_SWEEP_STAMP"
+
+# Names the file that each job holds a lock on for as long as it lives.
+JOBS_VARIABLE = "UMAP_SWEEP_JOBS"
 
 # The files of this package that are not Python: schemas, tables, and the parts of the atlas.
 DATA_SUFFIXES = (".css", ".html", ".js", ".yaml")
@@ -60,6 +68,12 @@ LEVEL_FLAGS = {
 }
 
 
+# The files of this package that have functions for numba to compile, and the constants that are compiled into them.
+COMPILED = ("arithmetic.py", "stages/*.py")
+
+# Of an installed distribution; to look one up takes a millisecond, and a job needs all of them for each file.
+version = cache(metadata.version)
+
 # What `hold` was told in this process.
 _held: list[tuple[int, str]] = []
 
@@ -91,13 +105,29 @@ def describe() -> dict[str, str]:
     found["libc"] = " ".join(platform.libc_ver()).strip() or "none"
     found["platform"] = f"{platform.system()} {platform.machine()}"
     found["cpu"] = _cpu_model()
-    found["cpu_level"] = os.environ.get(CPU_VARIABLE, "native")
+    found["cpu_level"] = cpu_level()
     return dict(sorted(found.items()))
 
 
+def cpu_level() -> str:
+    """Return what this process is held to: a level, or `native`."""
+    return os.environ.get(CPU_VARIABLE, "native")
+
+
+def is_portable() -> bool:
+    """Return whether this process computes in arithmetic that no CPU changes."""
+    return cpu_level() == PORTABLE
+
+
 def decisive(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return a description less the CPU's model where jobs are held to a level: it must not matter then."""
-    return {name: value for name, value in environment.items() if name != "cpu" or environment["cpu_level"] == "native"}
+    """Return a description less what must not matter: the CPU's model where jobs are held to a level.
+
+    Under `portable` nothing else matters: of system, C library, Python and libraries only operations are used that
+    IEEE 754 defines.
+    """
+    level = environment["cpu_level"]
+    left_out = {"native": (), PORTABLE: tuple(environment.keys() - {"cpu_level"})}.get(level, ("cpu",))
+    return {name: value for name, value in environment.items() if name not in left_out}
 
 
 def provenance() -> dict[str, str]:
@@ -141,23 +171,54 @@ def job_variables(knn_jobs: int, cpu: str) -> dict[str, str]:
         The logical number of threads of NN-descent. numba refuses to use more threads than it was started with,
         so the pool is made this large even where the machine has fewer cores.
     cpu : str
-        The configuration's `cpu`: `native`, or a level of the x86-64 psABI.
+        The configuration's `cpu`: `native`, `portable`, or a level of the x86-64 psABI.
 
     Returns
     -------
     dict of str to str
         To be set before a job's Python starts.
+
+    Raises
+    ------
+    InputError
+        Where this machine's architecture has no such level.
     """
-    # On other architectures there is no such level to hold to.
-    level = cpu if platform.machine().lower() in ("x86_64", "amd64") else "native"
+    _check_architecture(cpu)
     return {
         "NUMBA_NUM_THREADS": str(knn_jobs),
-        "NUMBA_CACHE_DIR": str(_cache_folder(f"{level}-{knn_jobs}-{_versions_digest()}")),
+        "NUMBA_CACHE_DIR": str(_cache_folder(f"{_code_for(cpu)}-{knn_jobs}-{_compiled_digest()}")),
         # The layer that every numba build has; which other layers are installed must not matter.
         "NUMBA_THREADING_LAYER": "workqueue",
-        CPU_VARIABLE: level,
-        **CPU_LEVELS.get(level, {}),
+        CPU_VARIABLE: cpu,
+        **CPU_LEVELS.get(cpu, {}),
     }
+
+
+def _code_for(cpu: str) -> str:
+    """Return what code is compiled for; under `portable`, which several kinds of nodes may share, each one's CPU."""
+    if cpu != PORTABLE:
+        return cpu
+    kind = f"{platform.machine()} {_cpu_model()} {sorted(_cpu_flags())}"
+    return f"{cpu}-{hashlib.sha256(kind.encode()).hexdigest()[:8]}"
+
+
+def is_x86() -> bool:
+    """Return whether this machine has an x86-64 CPU, as this process sees it."""
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
+def default_cpu() -> str:
+    """Return what jobs are held to where the configuration does not say: x86-64-v3, or `native` on other CPUs."""
+    return "x86-64-v3" if is_x86() else "native"
+
+
+def _check_architecture(cpu: str) -> None:
+    """Raise an `InputError` where a level of x86 is asked for on a machine that is none."""
+    if cpu in CPU_LEVELS and not is_x86():
+        raise InputError(
+            f"cpu is {cpu}, a level of x86 CPUs, and this machine's CPU is {platform.machine()}, which cannot hold it; "
+            f"set cpu to portable for one set of bits on every CPU, or to native for this machine's own."
+        )
 
 
 def lend_package() -> None:
@@ -177,16 +238,16 @@ def lend_package() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(folder), *filter(None, paths)]))
 
 
-def hold_cpu(level: str = "x86-64-v3", knn_jobs: int = 2) -> None:
+def hold_cpu(level: str | None = None, knn_jobs: int = 2) -> None:
     """Hold this process to the CPU level of a sweep, so that a notebook on a newer CPU gets the same bits.
 
-    To be called before numpy and numba are imported, because they look at the environment once, when they start. On
-    other architectures than x86-64 there is no level to hold to, and nothing but numba's threads and cache are set.
+    To be called before numpy and numba are imported, because they look at the environment once, when they start.
 
     Parameters
     ----------
-    level : str, default "x86-64-v3"
-        The configuration's `cpu`.
+    level : str, optional
+        The configuration's `cpu`; by default what a sweep takes by default, x86-64-v3, or native on other CPUs than
+        x86.
     knn_jobs : int, default 2
         The most jobs that a k-NN will be computed with here.
 
@@ -195,8 +256,9 @@ def hold_cpu(level: str = "x86-64-v3", knn_jobs: int = 2) -> None:
     InputError
         Where the level is not known, this CPU lacks it, or it is too late.
     """
-    if level not in (*CPU_LEVELS, "native"):
-        raise InputError(f"cpu is {level}; allowed is one of native, {', '.join(CPU_LEVELS)}.")
+    level = default_cpu() if level is None else level
+    if level not in ("native", PORTABLE, *CPU_LEVELS):
+        raise InputError(f"cpu is {level}; allowed is one of native, {PORTABLE}, {', '.join(CPU_LEVELS)}.")
     if knn_jobs < 1:
         raise InputError(f"knn_jobs is {knn_jobs}; allowed is a whole number from 1.")
     variables = job_variables(knn_jobs, level)
@@ -226,7 +288,8 @@ def _cache_folder(name: str) -> Path:
 
     Code for another CPU level or another number of threads has a folder of its own: numba numbers its files by the
     order of their writing, so that two jobs could put code for two CPUs under one number. So has code of other versions
-    of the libraries: numba compares the age of a function's own file, but not of those that its code came from as well.
+    of the libraries and of this package: numba compares the age of a function's own file, but not of those that its
+    code came from as well, and would run an old `arithmetic.exp` within a function of another file.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "umap-sweep"
     try:
@@ -237,19 +300,25 @@ def _cache_folder(name: str) -> Path:
     return (cache if writable else Path.cwd() / ".snakemake" / "umap-sweep-cache") / name
 
 
-def _versions_digest() -> str:
-    return hashlib.sha256(" ".join(versions().values()).encode()).hexdigest()[:8]
+def _compiled_digest() -> str:
+    digest = hashlib.sha256(" ".join(versions().values()).encode())
+    folder = Path(__file__).parent
+    for path in sorted(path for pattern in COMPILED for path in folder.glob(pattern)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def check_cpu() -> None:
     """Raise an `InputError` where this machine lacks the instruction set that its jobs are held to."""
-    level = os.environ.get(CPU_VARIABLE, "native")
+    level = cpu_level()
+    _check_architecture(level)
     flags = _cpu_flags()
     missing = [flag for flag in LEVEL_FLAGS.get(level, ()) if flags and flag not in flags]
     if missing:
         raise InputError(
             f"cpu is {level}, but this machine's CPU lacks {', '.join(missing)}; "
-            f"choose a lower level in the configuration, and run the whole sweep again."
+            f"choose a lower level in the configuration, portable for one set of bits on every CPU, or native for this "
+            f"machine's own, and run the whole sweep again."
         )
 
 
