@@ -3,5 +3,5 @@
 from umap_sweep import job
 from umap_sweep.results import manifest
 
-with job.running(snakemake.log[0], snakemake.params.code):
-    manifest.write(list(snakemake.input), snakemake.output[0], snakemake.params.today)
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input.stages):
+    manifest.write(list(snakemake.input.stages), list(snakemake.input.files), snakemake.output[0])

@@ -67,3 +67,15 @@ def test_rows_written_in_groups_are_those_written_at_once(tmp_path):
     assert store.read(path).equals(whole)
     for read, written in zip(store.read_binary_rows(path, "ranks", "<u2"), groups, strict=True):
         np.testing.assert_array_equal(read, written)
+
+
+def test_booleans_are_read_bit_by_bit_wherever_a_column_begins():
+    values = np.random.default_rng(0).random(1000) > 0.5
+    column = pa.array(values)
+    for start in (0, 1, 8, 13, 999):
+        read = store.numbers(column[start:])
+        assert read.dtype == np.bool_
+        np.testing.assert_array_equal(read, values[start:])
+    whole = pa.table({"held": column})
+    parts = pa.table({"held": pa.chunked_array([column[:13], column[13:]])})
+    assert store.fingerprint(parts) == store.fingerprint(whole)

@@ -7,11 +7,11 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from umap_sweep import environment
 from umap_sweep.errors import InputError
@@ -21,7 +21,9 @@ _STARTED = time.monotonic()
 
 
 @contextmanager
-def running(log: str | Path, planned: Mapping[str, Any] | None = None) -> Iterator[logging.Logger]:
+def running(
+    log: str | Path, planned: Mapping[str, Any] | None = None, inputs: Iterable[str | Path] = ()
+) -> Iterator[logging.Logger]:
     """Run the work of a rule's script: messages and warnings go to the log file, errors to the terminal too.
 
     An `InputError` ends the process with exit code 1 and its message alone. Any other error keeps its traceback,
@@ -33,7 +35,9 @@ def running(log: str | Path, planned: Mapping[str, Any] | None = None) -> Iterat
         The rule's log file; overwritten.
     planned : mapping, optional
         The code that the job was planned with, from `umap_sweep.code.of_script`. Its digest goes into the records of
-        what the job stores.
+        what the job stores. `reads`, where it is there, is what the stages that the job reads were made with.
+    inputs : iterable of path, optional
+        The files of those stages, each of which has to be what it was planned to be; see `umap_sweep.lineage.check`.
 
     Yields
     ------
@@ -46,11 +50,19 @@ def running(log: str | Path, planned: Mapping[str, Any] | None = None) -> Iterat
     )
     logging.captureWarnings(True)
     logger = logging.getLogger("umap_sweep")
+    alive = _alive()
     try:
         environment.check_cpu()
         _check_code(planned)
+        from umap_sweep import store  # after the clock of this module
+
+        store.look_for_pandas_without_import()
         if planned is not None:
             os.environ[environment.CODE_VARIABLE] = planned["digest"]
+            if "reads" in planned:
+                from umap_sweep import lineage
+
+                lineage.check(inputs, planned["reads"])
         yield logger
     except InputError as error:
         _stop(logger, str(error))
@@ -62,6 +74,30 @@ def running(log: str | Path, planned: Mapping[str, Any] | None = None) -> Iterat
     except BaseException:
         logger.error(traceback.format_exc())
         raise
+    finally:
+        if alive is not None:
+            alive.close()
+
+
+def say(message: str) -> None:
+    """Say in the log and on the terminal in what a result is not as it was asked for."""
+    logging.getLogger("umap_sweep").warning(message)
+    print(f"umap-sweep: {message}", file=sys.stderr, flush=True)
+
+
+def _alive() -> TextIO | None:
+    """Hold the lock by which a later run sees that this job lives. Without it nothing is lost but that."""
+    name = os.environ.get(environment.JOBS_VARIABLE)
+    if name is None or sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        file = open(name, "a")  # noqa: SIM115, it is closed when the job ends
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return None
+    return file
 
 
 def _check_code(planned: Mapping[str, Any] | None) -> None:

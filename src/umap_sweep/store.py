@@ -1,8 +1,9 @@
 """Stored tables: Parquet with page checksums, a record of where they come from, and a fingerprint of their values.
 
 Every result of a sweep is one Parquet file. Its schema metadata carries, under `umap_sweep`, a JSON record:
-the stage, the full key, the fingerprint of the decoded values, the fingerprints of the stages it was made from,
-the digest of the code that made it, and the environment it was computed in. Files appear whole or not at all.
+the stage, the full key, where the file belongs, the fingerprint of the decoded values, the fingerprints of the files it
+was made from, the digest of the code that made it, and the environment it was computed in. Under `umap_sweep_sha256` it
+carries the SHA-256 of that record. Files appear whole or not at all, and are read from where they belong alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from umap_sweep import environment
 from umap_sweep.errors import InputError
 
 RECORD = b"umap_sweep"
+RECORD_SHA256 = b"umap_sweep_sha256"
 
 # States of random generators that belong to a stage's values and stand in its record.
 GENERATOR_STATES = ("random_state", "rng_state")
@@ -40,11 +42,12 @@ class _NoPandas:
             raise ImportError(name)
 
 
-def _look_for_pandas_without_import() -> None:
+def look_for_pandas_without_import() -> None:
     """Keep PyArrow from importing pandas when it makes its first array.
 
     It would import pandas only to see whether it was given a series, which takes 0.3 s, longer than the work of most
-    jobs. Where a job itself uses pandas, or asks PyArrow for a data frame, that works as always.
+    jobs. Where a job asks PyArrow for a data frame, it gets one as always; before that PyArrow does not know a data
+    frame that it is given. So this is for jobs alone: elsewhere it would break what others do with pandas.
     """
     if "pandas" not in sys.modules:
         sys.meta_path.insert(0, _NoPandas)
@@ -52,9 +55,6 @@ def _look_for_pandas_without_import() -> None:
             pa.array([0])
         finally:
             sys.meta_path.remove(_NoPandas)
-
-
-_look_for_pandas_without_import()
 
 
 def fingerprint(table: pa.Table, **also: Any) -> str:
@@ -88,6 +88,35 @@ def fingerprint(table: pa.Table, **also: Any) -> str:
                 digest.update(part)
     if also:
         digest.update(json.dumps(also, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def fingerprint_of_joined(paths: Sequence[str | Path], columns: Sequence[str]) -> str:
+    """Return the fingerprint that some columns of stored tables would have if the tables stood one below the other.
+
+    One column of one table is held in memory at a time.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        All with these columns, of the same types and without missing values.
+    columns : sequence of str
+
+    Raises
+    ------
+    InputError
+        Where a file is missing or damaged.
+    """
+    rows = sum(pq.read_metadata(path).num_rows for path in paths)
+    digest = hashlib.sha256()
+    for name in columns:
+        for number, path in enumerate(paths):
+            table = read(path, [name])
+            if not number:
+                digest.update(_column_head(table.schema.field(name), rows))
+            for chunk in table.column(name).chunks:
+                for part in _value_bytes(chunk):
+                    digest.update(part)
     return digest.hexdigest()
 
 
@@ -140,7 +169,10 @@ def numbers(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
         values: np.ndarray = array.to_numpy(zero_copy_only=False)
         return values
     if pa.types.is_boolean(array.type):
-        return np.from_dlpack(array.cast(pa.uint8())).view(np.bool_)
+        # Not cast by Arrow, which imports its compute functions for it: 50 ms, more than most checks take.
+        bits = np.frombuffer(array.buffers()[1], np.uint8)
+        ends = array.offset, array.offset + len(array)
+        return np.unpackbits(bits, count=ends[1], bitorder="little")[ends[0] :].view(np.bool_)
     return np.from_dlpack(array)
 
 
@@ -162,7 +194,7 @@ def make_record(
     values : str
         Fingerprint of the decoded values.
     inputs : mapping of str to str, optional
-        Fingerprint of each stage that this one was made from.
+        From `inputs_of`, of the files that this one is made from.
     **also
         Further entries of the record.
     """
@@ -175,6 +207,37 @@ def make_record(
         "code": os.environ.get(environment.CODE_VARIABLE, "unknown"),
         "environment": environment.describe(),
     }
+
+
+def place_of(path: str | Path) -> str:
+    """Return the end of a path that says what a file is: the folders that are its key and the one above, and its name.
+
+    Such as `graph/metric=euclidean/knn_k=50/…/edges.parquet`, `data/data.parquet` or `digits/sweep.parquet`. The folder
+    of results may be anywhere, and be moved.
+    """
+    parts = Path(path).absolute().parts
+    first = len(parts) - 1
+    while "=" in parts[first - 1]:
+        first -= 1
+    return "/".join(parts[first - 1 :])
+
+
+def inputs_of(*paths: str | Path) -> dict[str, str]:
+    """Return what the record of a table has of the files that it is made from: the fingerprint of each, by its place.
+
+    The data set is always among them, so that files of several cannot be mixed.
+
+    Raises
+    ------
+    InputError
+        Where a file is missing or damaged.
+    """
+    found = {}
+    for path in paths:
+        record = read_record(path)
+        found[place_of(path)] = record["fingerprint"]
+        found |= {place: value for place, value in record["inputs"].items() if place.endswith("/data.parquet")}
+    return found
 
 
 def fingerprint_of(path: str | Path) -> str:
@@ -191,13 +254,14 @@ def fingerprint_of(path: str | Path) -> str:
 def fingerprint_by_record(record: Mapping[str, Any], table: pa.Table) -> str:
     """Return the fingerprint of a table as its stage's record has it.
 
-    Of an embedding it is that of the coordinates alone, and of a data set that of its features. The states of random
-    generators in the record are part of it.
+    Of an embedding and a sweep it is that of the coordinates and radii alone, and of a data set that of its features.
+    Columns of measured time and memory are no part of it; the states of random generators in the record are.
     """
-    if record["stage"] == "embedding":
-        table = table.select([name for name in table.column_names if name.startswith("umap_")])
+    if record["stage"] in ("embedding", "sweep"):
+        table = table.select([name for name in table.column_names if name.startswith(("umap_", "rad_"))])
     if record["stage"] == "data":
         table = table.select(["features"])
+    table = table.drop_columns(record.get("measured", []))
     return fingerprint(table, **{name: record[name] for name in GENERATOR_STATES if name in record})
 
 
@@ -239,6 +303,7 @@ def write(
     table: pa.Table,
     record: Mapping[str, Any],
     dictionary: Sequence[str] | bool = False,
+    final: str | Path | None = None,
 ) -> None:
     """Write a table with its record, whole or not at all.
 
@@ -252,8 +317,10 @@ def write(
         From `make_record`.
     dictionary : sequence of str or bool, default False
         Columns to encode by dictionary, which pays for those with few distinct values.
+    final : str or Path, optional
+        Where the file is moved to once it is written, if not `path`.
     """
-    metadata = {**(table.schema.metadata or {}), RECORD: json.dumps(record, sort_keys=True).encode()}
+    metadata = {**(table.schema.metadata or {}), **record_metadata(record, final or path, table.schema)}
     with appearing(path) as temporary:
         pq.write_table(
             table.replace_schema_metadata(metadata),
@@ -261,6 +328,18 @@ def write(
             use_dictionary=dictionary,
             **WRITE_OPTIONS,
         )
+
+
+def record_metadata(record: Mapping[str, Any], path: str | Path, schema: pa.Schema) -> dict[bytes, bytes]:
+    """Return a file's metadata: its record, with its place and the digest of its columns, and the record's SHA-256."""
+    text = json.dumps({**record, "place": place_of(path), "columns": _digest_of(schema)}, sort_keys=True).encode()
+    return {RECORD: text, RECORD_SHA256: hashlib.sha256(text).hexdigest().encode()}
+
+
+def _digest_of(schema: pa.Schema) -> str:
+    """Return a digest of the columns' names and types."""
+    columns = "".join(f"{field.name}\0{_type_name(field.type)}\0" for field in schema)
+    return hashlib.sha256(columns.encode()).hexdigest()
 
 
 def write_csv(path: str | Path, table: pa.Table) -> None:
@@ -274,17 +353,53 @@ def write_csv(path: str | Path, table: pa.Table) -> None:
 def read(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a table, or some of its columns, with every page's checksum verified.
 
-    Only the columns asked for are read from disk.
+    Only the columns asked for are read from disk. Where these are all there are, and none is text, the fingerprint in
+    the record is held against the values too.
 
     Raises
     ------
     InputError
-        Where the file is missing, cut short or damaged.
+        Where the file is missing, cut short, damaged, or that of another place.
     """
     with _explaining_damage(path):
-        return pq.read_table(
-            path, columns=None if columns is None else list(columns), page_checksum_verification=True, partitioning=None
-        )
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        record = _checked_record(file.schema_arrow, path)
+        table = file.read(None if columns is None else list(columns))
+    names = file.schema_arrow.names
+    if len(names) == len(table.column_names) and not any(_is_text(field.type) for field in table.schema):
+        check_values(path, record, table.select(names))
+    return table if columns is None else table.select(list(columns))
+
+
+def read_as_it_is(path: str | Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Return a table and its record, also where the values are other ones or the file belongs in another place.
+
+    For looking at what is wrong; what is computed is made from `read`.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or cut short, or a page or the record is damaged.
+    """
+    with _explaining_damage(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        return file.read(), _intact_record(file.schema_arrow, path)
+
+
+def check_values(path: str | Path, record: Mapping[str, Any], table: pa.Table) -> None:
+    """Raise an `InputError` where the values of a table are not those that its record has the fingerprint of.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of the file, for the message.
+    record : mapping
+        From `read_record`.
+    table : pyarrow.Table
+        The whole table.
+    """
+    if fingerprint_by_record(record, table) != record["fingerprint"]:
+        raise InputError(f"{path} is damaged: it has other values than it was written with. {how_to_mend(path)}")
 
 
 def column_names(path: str | Path, prefix: str = "") -> list[str]:
@@ -364,7 +479,7 @@ def write_binary_rows(
                 writer.write_table(table)
             assert writer is not None  # there is a group
             record = record_of(digest.hexdigest())
-            writer.add_key_value_metadata({RECORD: json.dumps(record, sort_keys=True).encode()})
+            writer.add_key_value_metadata(record_metadata(record, path, table.schema))
         finally:
             if writer is not None:
                 writer.close()
@@ -392,6 +507,7 @@ def read_binary_rows(path: str | Path, column: str, dtype: str) -> Iterator[np.n
     """
     with _explaining_damage(path):
         file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+        _checked_record(file.schema_arrow, path)
         for group in range(file.num_row_groups):
             values = file.read_row_group(group, [column]).column(0).combine_chunks()
             yield np.frombuffer(values.buffers()[1], dtype).reshape(len(values), -1)
@@ -411,17 +527,36 @@ def read_features(path: str | Path) -> np.ndarray:
         Where the file is missing or damaged.
     """
     with _explaining_damage(path):
+        rows = pq.read_metadata(path).num_rows
+    start, features = 0, np.empty((0, 0), dtype=np.float32)
+    for batch in read_feature_batches(path):
+        if not start:
+            features = np.empty((rows, batch.shape[1]), dtype=np.float32)
+        features[start : start + len(batch)] = batch
+        start += len(batch)
+    return features
+
+
+def read_feature_batches(path: str | Path) -> Iterator[np.ndarray]:
+    """Yield the features of a stored data set, one batch of rows after the other, so that they are in memory only once.
+
+    Yields
+    ------
+    ndarray of float32, shape (rows of the batch, d)
+        Read-only.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    with _explaining_damage(path):
         # Without `buffer_size`, whole columns of a row group would be read at once.
         file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=2**16)
+        _checked_record(file.schema_arrow, path)
         width = file.schema_arrow.field("features").type.list_size
-        features = np.empty((file.metadata.num_rows, width), dtype=np.float32)
-        start = 0
-        # Read in batches, so that the data is in memory only once.
         for batch in file.iter_batches(batch_size=8192, columns=["features"]):
-            stop = start + batch.num_rows
-            features[start:stop] = numbers(batch.column("features").flatten()).reshape(-1, width)
-            start = stop
-    return features
+            yield numbers(batch.column("features").flatten()).reshape(-1, width)
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
@@ -430,14 +565,39 @@ def read_record(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        Where the file is missing or damaged, or was not written by a sweep.
+        Where the file is missing or damaged, was not written by a sweep, or belongs in another place.
     """
     with _explaining_damage(path):
-        metadata = pq.read_schema(path).metadata or {}
-    if RECORD not in metadata:
-        raise InputError(f"{path} was not written by umap-sweep: it carries no record. Delete it and run again.")
-    record: dict[str, Any] = json.loads(metadata[RECORD])
+        return _checked_record(pq.read_schema(path), path)
+
+
+def _checked_record(schema: pa.Schema, path: str | Path) -> dict[str, Any]:
+    """Return the record in a file's metadata, if it is as it was written, and of a file that belongs there."""
+    record = _intact_record(schema, path)
+    here, place = place_of(path), record["place"]
+    # The folder of a data set may be renamed, where folders with a key may not.
+    if here.rpartition("/")[2] != place.rpartition("/")[2] or ("=" in place + here and here != place):
+        raise InputError(f"{path} is another file, {place}, in the place of the right one. {how_to_mend(path)}")
     return record
+
+
+def _intact_record(schema: pa.Schema, path: str | Path) -> dict[str, Any]:
+    text, expected = ((schema.metadata or {}).get(name) for name in (RECORD, RECORD_SHA256))
+    if text is None:
+        raise InputError(f"{path} was not written by umap-sweep: it carries no record. {how_to_mend(path)}")
+    if expected is None or hashlib.sha256(text).hexdigest().encode() != expected:
+        raise InputError(f"{path} is damaged: its record is not as it was written. {how_to_mend(path)}")
+    record: dict[str, Any] = json.loads(text)
+    if _digest_of(schema) != record["columns"]:
+        raise InputError(f"{path} is damaged: its columns are not as they were written. {how_to_mend(path)}")
+    return record
+
+
+def how_to_mend(path: str | Path) -> str:
+    """Return the sentence that says what to do about a file that must not be used."""
+    # A result that came from Snakemake's cache is a link into it; with the link alone deleted, it would come again.
+    cached = f", and {os.path.realpath(path)} that it links to," if os.path.islink(path) else ""
+    return f"Delete it{cached} and run again."
 
 
 @contextmanager
@@ -446,8 +606,6 @@ def _explaining_damage(path: str | Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist. Run the sweep again to make it.") from error
-    except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        # A result that came from Snakemake's cache is a link into it; with the link alone deleted, it would come again.
-        cached = f", and {os.path.realpath(path)} that it links to," if os.path.islink(path) else ""
-        raise InputError(f"{path} is damaged ({reason}). Delete it{cached} and run again.") from error
+    except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} is damaged ({reason}). {how_to_mend(path)}") from error

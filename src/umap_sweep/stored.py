@@ -54,7 +54,8 @@ def read_cell(
     seed : int, optional
         UMAP's random_state; not needed where the sweep has one alone.
     **key
-        What else tells the cell from others in the folder, where there are several: metric, knn_k, knn_seed, knn_jobs.
+        What else tells the cell from others in the folder, where there are several: metric, knn_k, knn_seed, knn_jobs,
+        preparation; None is a cell without any.
 
     Returns
     -------
@@ -80,7 +81,8 @@ def read_knn(folder: str | Path, **key: Any) -> tuple[np.ndarray, np.ndarray]:
     folder : str or Path
         Of the data set's results.
     **key
-        What tells it from others in the folder, where there are several: metric, method, knn_k, knn_seed, knn_jobs.
+        What tells it from others in the folder, where there are several: metric, method, knn_k, knn_seed, knn_jobs,
+        preparation; None is one without any.
 
     Returns
     -------
@@ -106,7 +108,8 @@ def read_graph(folder: str | Path, n_neighbors: int, **key: Any) -> scipy.sparse
         Of the data set's results.
     n_neighbors : int
     **key
-        What tells it from others in the folder, where there are several: metric, knn_k, knn_seed, knn_jobs.
+        What tells it from others in the folder, where there are several: metric, knn_k, knn_seed, knn_jobs,
+        preparation; None is one without any.
 
     Returns
     -------
@@ -146,14 +149,17 @@ def _one(folder: str | Path, stage: str, name: str, wanted: dict[str, Any]) -> P
             for part in dict.fromkeys(part for key in found.values() for part in key)
         )
         raise InputError(f"{folder} has no {stage} with {asked}; it has {known or f'no {stage} at all'}.")
-    differing = [part for part in found[fitting[0]] if len({found[path][part] for path in fitting}) > 1]
+    parts = dict.fromkeys(part for path in fitting for part in found[path])
+    differing = [part for part in parts if len({found[path].get(part) for path in fitting}) > 1]
     raise InputError(f"{folder} has {len(fitting)} {stage} with {asked}; give {' and '.join(differing)} too.")
 
 
 def _is_same(text: str | None, value: Any) -> bool:
-    """Return whether a folder says a value: numbers are compared as numbers, of whatever type."""
+    """Return whether a folder says a value: numbers are compared as numbers, of whatever type; None is no folder."""
+    if text is None or value is None:
+        return text is value
     try:
-        return text is not None and np.float32(text) == np.float32(value)
+        return bool(np.float32(text) == np.float32(value))
     except (TypeError, ValueError):
         return text == str(value)
 
