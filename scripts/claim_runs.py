@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.reproduce import claim_runs
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     claim_runs.compute(
         snakemake.input.data,
         snakemake.input.rows,

@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.figures import claims
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     claims.plot_claims(
         snakemake.input.claims,
         snakemake.input.first,

@@ -4,7 +4,7 @@
 rule claim_runs:
     """Run the arms of umap-learn's statements on reproducibility, in one of two processes."""
     input:
-        data=DATA_FILE,
+        data=checked(DATA_FILE),
         rows=ROWS_FILE,
     output:
         "results/{dataset}/claims/{process}.parquet",
@@ -18,7 +18,7 @@ rule claim_runs:
         mem_mb=doubling(4000),
         runtime=doubling(120),
     params:
-        code=code_of("claim_runs"),
+        code=code_of("claim_runs", "data", "rows"),
         n_neighbors=SETTINGS["claims"]["n_neighbors"],
     script:
         "../../scripts/claim_runs.py"
@@ -47,7 +47,7 @@ rule judge_claims:
         mem_mb=doubling(1000),
         runtime=doubling(30),
     params:
-        code=code_of("judge_claims"),
+        code=code_of("judge_claims", "claim_runs"),
     script:
         "../../scripts/judge_claims.py"
 
@@ -76,7 +76,7 @@ rule plot_claims:
         mem_mb=doubling(1000),
         runtime=doubling(30),
     params:
-        code=code_of("plot_claims"),
+        code=code_of("plot_claims", "judge_claims", "claim_runs"),
         dataset="{dataset}",
         plot=plot_settings,
     script:
@@ -97,7 +97,7 @@ rule claims:
         mem_mb=doubling(1000),
         runtime=doubling(30),
     params:
-        code=code_of("claims"),
+        code=code_of("claims", "judge_claims"),
         dataset=SETTINGS["claims"]["dataset"],
     script:
         "../../scripts/claims.py"

@@ -19,18 +19,32 @@ use rule fetch as fetch_again with:
         download=stored_downloads,
 
 
+use rule prepared as prepared_again with:
+    """Prepare the data once more."""
+    input:
+        data=again(DATA_FILE),
+    output:
+        prepared=again(PREPARED_FILE),
+        fitted=again(FITTED_FILE),
+    log:
+        "results/{dataset}/logs/verify/prepared/preparation={preparation}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/verify/prepared/preparation={preparation}.tsv"
+    threads: 2
+
+
 use rule knn as knn_again with:
     """Compute the k-NN once more."""
     input:
-        data=again(DATA_FILE),
+        data=again(FEATURES_FILE),
         imported=imported_knn,
         rows=rows_of_imported_knn,
     output:
         again(KNN_FILE),
     log:
-        f"results/{{dataset}}/logs/verify/knn/metric={{metric}}/{KNN}.log",
+        f"results/{{dataset}}/logs/verify/knn/{SEARCHED}/{KNN}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/verify/knn/metric={{metric}}/{KNN}.tsv"
+        f"results/{{dataset}}/benchmarks/verify/knn/{SEARCHED}/{KNN}.tsv"
     priority: last_cells_first
     threads: 2
 
@@ -39,6 +53,7 @@ use rule graph as graph_again with:
     """Make a graph once more."""
     input:
         knn=again(KNN_FILE),
+        rows=rows_of_target,
     output:
         edges=again(EDGES_FILE),
         vertices=again(VERTICES_FILE),
@@ -53,16 +68,16 @@ use rule graph as graph_again with:
 use rule initial_layout as initial_layout_again with:
     """Make an initial layout once more."""
     input:
-        data=again(DATA_FILE),
+        data=again(FEATURES_FILE),
         knn=again(KNN_FILE),
         edges=again(EDGES_FILE),
         vertices=again(VERTICES_FILE),
     output:
         again(INITIAL_LAYOUT_FILE),
     log:
-        f"results/{{dataset}}/logs/verify/initial_layout/{GRID_ROW}.log",
+        f"results/{{dataset}}/logs/verify/initial_layout/{START}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/verify/initial_layout/{GRID_ROW}.tsv"
+        f"results/{{dataset}}/benchmarks/verify/initial_layout/{START}.tsv"
     priority: last_cells_first
     threads: 2
 
@@ -81,6 +96,25 @@ use rule layout as layout_again with:
     benchmark:
         f"results/{{dataset}}/benchmarks/verify/layouts/{CELL_FOLDERS}.tsv"
     priority: last_cells_first
+
+
+use rule new_rows as new_rows_again with:
+    """Place new rows once more, those that are stored, on what is made once more."""
+    input:
+        data=again(FEATURES_FILE),
+        fitted=[again(path) for path in FITTED_FILES],
+        knn=again(KNN_FILE),
+        layout=again(LAYOUT_FILE),
+        new_data=new_data,
+        new_rows=new_rows_rows,
+    output:
+        placed=again(NEW_ROWS_FILE),
+        neighbors=again(NEW_NEIGHBORS_FILE),
+    log:
+        f"results/{{dataset}}/logs/verify/transformed/{{new}}/{CELL_FOLDERS}.log",
+    benchmark:
+        f"results/{{dataset}}/benchmarks/verify/transformed/{{new}}/{CELL_FOLDERS}.tsv"
+    threads: 2
 
 
 # It has no output, because the table must survive its failure, and removes what it compared, so that it always runs. A

@@ -137,7 +137,7 @@ def umap_on_knn(
         Of UMAP; with None, UMAP continues with the RandomState that the k-NN has advanced.
     """
     random_state = np.random.RandomState(knn_seed)
-    indices, distances, _ = knn.nearest_neighbors(features, k, METRIC, "auto", random_state, n_jobs)
+    indices, distances, _ = knn.nearest_neighbors(features, k, METRIC, "auto", random_state, n_jobs, portable=False)
     columns = n_neighbors if columns is None else columns
     handed = indices[:, :columns], distances[:, :columns]
     pruned = indices[:, :n_neighbors], distances[:, :n_neighbors]
@@ -271,10 +271,10 @@ def compute(data: str | Path, stored_rows: str | Path, out: str | Path, n_neighb
         logger.info("%s: %.1f s", name, time.perf_counter() - start)
     table = pa.concat_tables(tables).combine_chunks()
     record = store.make_record(
-        "claims",
+        "claim_runs",
         key={"n_neighbors": n_neighbors, "backwards": backwards},
         values=store.fingerprint(table),
-        inputs={"data": store.read_record(data)["fingerprint"]},
+        inputs=store.inputs_of(data),
         whole_numbers=bool(np.array_equal(features, np.rint(features))),
     )
     store.write(out, table, record, dictionary=["arm"])

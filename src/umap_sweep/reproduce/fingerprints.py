@@ -8,7 +8,7 @@ from typing import Any
 from umap_sweep import store
 
 # In the order in which they are made: where one differs, all below it do.
-STAGES = ("data", "knn", "graph", "initial_layout", "layouts", "embeddings")
+STAGES = ("data", "prepared", "knn", "graph", "initial_layout", "layouts", "embeddings", "transformed")
 
 
 def name_of(path: str | Path) -> str:

@@ -173,5 +173,5 @@ def compute(first: str | Path, again: str | Path, out: str | Path, csv_out: str 
     table = pa.Table.from_pandas(rows[[*order, *rows.columns.difference(order, sort=False)]], preserve_index=False)
     key = {"n_neighbors": n_neighbors, "rows": n_rows}
     inputs = {"first": records[0]["fingerprint"], "again": records[1]["fingerprint"]}
-    store.write(out, table, store.make_record("claims", key, store.fingerprint(table), inputs))
+    store.write(out, table, store.make_record("judge_claims", key, store.fingerprint(table), inputs))
     store.write_csv(csv_out, table)

@@ -42,9 +42,10 @@ def compare(stored: str | Path, recomputed: str | Path) -> dict[str, Any]:
     new, after = store.read(recomputed), store.read_record(recomputed)
     row = {"against": "results", "stage": stage, "key": key, "observed": store.fingerprint_by_record(after, new)}
     try:
-        old, before = store.read(stored), store.read_record(stored)
+        old, before = store.read_as_it_is(stored)
     except InputError as error:
-        return row | {"expected": "", "equal": False, "difference": str(error), "environment": "", "code": ""}
+        said = str(error).removesuffix(".")
+        return row | {"expected": "", "equal": False, "difference": said, "environment": "", "code": ""}
     row["expected"] = store.fingerprint_by_record(before, old)
     if stage in ("embeddings", "data"):
         old = old.select([name for name in old.column_names if name in new.column_names])
