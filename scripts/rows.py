@@ -1,9 +1,9 @@
 """Read what names and describes the rows of a data set, and store it."""
 
 from umap_sweep import job
-from umap_sweep.sources import rows
+from umap_sweep.sources import rows, target
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, [snakemake.input.data]):
     rows.compute(
         snakemake.wildcards.dataset,
         snakemake.params.source,
@@ -12,3 +12,5 @@ with job.running(snakemake.log[0], snakemake.params.code):
         snakemake.output[0],
         parent=snakemake.params.parent,
     )
+    if snakemake.params.target:  # what cannot be one is refused before a k-NN is computed
+        target.target_of(snakemake.output[0], *snakemake.params.target)

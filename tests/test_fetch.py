@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -242,7 +243,7 @@ def test_frame_without_target_has_no_label():
 @pytest.mark.parametrize(
     ("frame", "target", "expected"),
     [
-        ({"a": [1, 2], "colour": ["r", "g"], "size": pd.Categorical(["S", "L"])}, None, "'colour', 'size'"),
+        ({"a": [1, 2], "colour": ["r", "g"], "size": pd.Categorical(["S", "L"])}, None, "'colour' ('r'), 'size' ('S')"),
         ({"a": [1.0, np.nan], "b": [1.0, 2.0]}, None, "1 row with a value that is missing"),
         ({"a": pd.array([1, None], dtype="Int64")}, None, "in the columns 'a'"),
         ({"a": [1, 2]}, pd.DataFrame({"t1": [1, 2], "t2": [3, 4]}), "2 targets ('t1', 't2')"),
@@ -263,7 +264,11 @@ MORE_CSV = CSV + b"5,6,z\n"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers `/ok/…` whole, `/more/…` with a row more, `/short/…` cut off once, `/silent/…` never."""
+    """Answers `/ok/…` whole, `/more/…` with a row more, `/short/…` cut off once, `/silent/…` never.
+
+    `/stalls/…` stops in the middle and keeps the connection, `/long/…` sends more than it announces, `/unsized/…`
+    announces nothing, `/packed/…` has what the test packed, and `/to/PLACE/…` redirects.
+    """
 
     def do_GET(self) -> None:
         self.server.requests.append(self.path)
@@ -274,9 +279,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if manner == "silent":
             self.server.closing.wait(10)
             return
-        content = MORE_CSV if manner == "more" else CSV
+        if manner == "to":
+            place = self.path.split("/")[2]
+            self.send_response(302)
+            self.send_header("Location", self.server.places[place])
+            self.end_headers()
+            return
+        if manner == "stalls":
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(CSV)))
+            self.end_headers()
+            self.wfile.write(CSV[:10])
+            self.wfile.flush()
+            self.server.closing.wait(10)
+            return
+        content = {"more": MORE_CSV, "packed": self.server.packed}.get(manner, CSV)
         self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
+        if manner != "unsized":
+            self.send_header("Content-Length", str(len(content) - (5 if manner == "long" else 0)))
         self.end_headers()
         first = self.server.requests.count(self.path) == 1
         self.wfile.write(content[:10] if manner == "short" and first else content)
@@ -290,7 +310,7 @@ def server(monkeypatch):
     """Run a server on this machine that knows its address and which paths it was asked for."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.requests, running.closing = [], threading.Event()
+        running.requests, running.closing, running.places, running.packed = [], threading.Event(), {}, b""
         running.address = f"http://127.0.0.1:{running.server_port}"
         threading.Thread(target=running.serve_forever, args=(0.05,), daemon=True).start()
         yield running
@@ -339,6 +359,36 @@ def test_url_that_broke_off_leaves_nothing_and_can_be_tried_again(server, tmp_pa
     assert from_url(url, tmp_path)[0].num_rows == 2
 
 
+def test_url_that_stalls_leaves_nothing(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.2)
+    message = refusal(functools.partial(from_url, f"{server.address}/stalls/data.csv", tmp_path))
+    assert "could not be downloaded whole" in message
+    assert "timed out" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_url_of_another_length_than_is_announced(server, tmp_path):
+    """What is announced short is cut there, and no cut file has the SHA-256; without a length the SHA-256 decides."""
+    message = refusal(functools.partial(from_url, f"{server.address}/long/data.csv", tmp_path))
+    assert "has the SHA-256" in message
+    assert list(tmp_path.iterdir()) == []
+    assert from_url(f"{server.address}/unsized/data.csv", tmp_path)[0].num_rows == 2
+
+
+def test_url_that_leads_elsewhere(server, tmp_path):
+    """To another place over HTTP, whose file has the SHA-256 too; never to a file of this machine."""
+    kept, secret = tmp_path / "kept", tmp_path / "data.csv"
+    secret.write_bytes(CSV)
+    server.places = {"ok": f"{server.address}/ok/data.csv", "file": secret.as_uri(), "round": "/to/round/data.csv"}
+    assert from_url(f"{server.address}/to/ok/data.csv", kept)[0].num_rows == 2
+    for place in ("file", "round"):
+        for path in kept.iterdir():
+            path.unlink()
+        message = refusal(functools.partial(from_url, f"{server.address}/to/{place}/data.csv", kept))
+        assert f"{server.address}/to/{place}/data.csv could not be downloaded whole" in message
+        assert list(kept.iterdir()) == []
+
+
 def test_url_with_another_sha256_names_both_and_keeps_nothing(server, tmp_path):
     url = f"{server.address}/ok/data.csv"
     message = refusal(functools.partial(from_url, url, tmp_path, content=b"other"))
@@ -372,6 +422,86 @@ def test_url_of_an_unknown_format_is_not_downloaded(server, tmp_path):
     assert server.requests == []
 
 
+def packed(files: dict[str | zipfile.ZipInfo, bytes]) -> bytes:
+    """Return a zip archive of files."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def linked(name: str) -> zipfile.ZipInfo:
+    """Return the entry of a symbolic link, as Info-ZIP writes it."""
+    info = zipfile.ZipInfo(name)
+    info.external_attr = 0o120777 << 16
+    return info
+
+
+def of_archive(server, folder: Path, files: dict[str | zipfile.ZipInfo, bytes], **source: object) -> pa.Table:
+    server.packed = packed(files)
+    return from_url(f"{server.address}/packed/data.zip", folder, server.packed, **source)[0]
+
+
+def test_a_packed_file_is_downloaded(server, tmp_path):
+    server.packed = gzip.compress(CSV)
+    table, _ = from_url(f"{server.address}/packed/data.csv.gz", tmp_path, server.packed)
+    assert table.column("label").to_pylist() == ["x", "y"]
+
+
+TWO = {"data/a.csv": CSV, "data/b.csv": MORE_CSV}
+
+
+@pytest.mark.parametrize(
+    ("files", "source", "labels"),
+    [
+        ({"readme.txt": b"read me", "data/a.csv": CSV, "__MACOSX/data/._a.csv": b"\0"}, {}, ["x", "y"]),
+        (TWO, {"member": "data/b.csv"}, ["x", "y", "z"]),
+        ({"a.csv.gz": gzip.compress(MORE_CSV)}, {}, ["x", "y", "z"]),
+    ],
+)
+def test_one_file_of_an_archive_is_read(server, tmp_path, files, source, labels):
+    table = of_archive(server, tmp_path, files, **source)
+    assert table.column("label").to_pylist() == labels
+    assert matrix(table)[1].tolist() == [3, 4.5]
+
+
+@pytest.mark.parametrize(
+    ("files", "source", "said"),
+    [
+        (TWO, {}, "has 2 files: 'data/a.csv', 'data/b.csv'. Name one as `member`."),
+        (TWO, {"member": "data/c.csv"}, "`member` names the file 'data/c.csv', which .* Did you mean"),
+        ({"readme.txt": b"read me"}, {}, "has no file in a format that can be read, only 'readme.txt'."),
+        ({"/etc/a.csv": CSV}, {}, "leads out of the archive"),
+        ({"../../a.csv": CSV}, {}, "leads out of the archive"),
+        ({"C:\\a.csv": CSV}, {}, "leads out of the archive"),
+        ({linked("a.csv"): b"/etc/passwd"}, {}, "is a link to another file"),
+        ({"a.csv": b"a,b\n" + b"1,2\n" * 1_000_000}, {"max_unpacked_mb": 1}, "holds more than 1 MB. If that is right"),
+        ({"a.zip": packed(TWO)}, {}, "has no file in a format that can be read, only 'a.zip'"),
+        ({}, {}, "has no files. Pack it again with the table in it."),
+        ({"a.csv": CSV}, {"member": "a.xlsx"}, "The name of a.xlsx ends in none of the formats"),
+    ],
+)
+def test_an_archive_that_cannot_be_used(server, tmp_path, files, source, said):
+    message = refusal(functools.partial(of_archive, server, tmp_path, files, **source))
+    assert re.search(said, message), message
+    assert not [path for path in tmp_path.rglob("*") if path.suffix != ".zip"]
+
+
+def test_an_archive_that_is_damaged_or_none(server, tmp_path):
+    whole = packed({"a.csv": MORE_CSV})
+    place = whole.index(b"a.csv") + 7
+    for bad in (whole[:-30], b"no archive", whole[:place] + bytes([whole[place] ^ 8]) + whole[place + 1 :]):
+        server.packed = bad
+        message = refusal(functools.partial(from_url, f"{server.address}/packed/data.zip", tmp_path, bad))
+        assert "cannot be read as zip" in message
+
+
+def test_a_member_of_what_is_no_archive(server, tmp_path):
+    message = refusal(functools.partial(from_url, f"{server.address}/ok/data.csv", tmp_path, member="a.csv"))
+    assert "is no .zip. Leave it out." in message
+
+
 # Files: what is read
 
 
@@ -393,6 +523,13 @@ def write_rows(path: Path) -> Path:
         ROWS.to_parquet(path)
     elif path.suffix == ".feather":
         ROWS.to_feather(path)
+    elif path.suffix in (".arrow", ".ipc"):
+        table = pa.Table.from_pandas(ROWS, preserve_index=False)
+        # Polars writes text as views, and categories as dictionaries.
+        kind = table["kind"].dictionary_encode()
+        table = table.set_column(0, "cell", table["cell"].cast(pa.string_view())).set_column(2, "kind", kind)
+        with (pa.ipc.new_stream if path.suffix == ".ipc" else pa.ipc.new_file)(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=3)
     elif path.suffix == ".npz":
         np.savez(path, X=FEATURES, cell=ROWS.cell.to_numpy(str), kind=ROWS.kind.fillna("").to_numpy(str))
     else:
@@ -400,7 +537,17 @@ def write_rows(path: Path) -> Path:
     return path
 
 
-TABLES = ["rows.parquet", "rows.feather", "rows.csv", "rows.tsv", "rows.csv.gz", "rows.tsv.gz", "ROWS.CSV"]
+TABLES = [
+    "rows.parquet",
+    "rows.feather",
+    "rows.arrow",
+    "rows.ipc",
+    "rows.csv",
+    "rows.tsv",
+    "rows.csv.gz",
+    "rows.tsv.gz",
+    "ROWS.CSV",
+]
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -455,6 +602,48 @@ def test_npz_takes_y_for_label_unless_another_is_named(tmp_path):
     assert table.column("label").to_pylist() == ["a", "b", "c"]
     assert (table.column("id").type, table.column("id").to_pylist()) == (pa.int64(), [7, 8, 9])
     assert read(path, id="y")[0].column_names == ["id", "features"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        *((kind, [1, 0, 1]) for kind in (">i8", ">u4", ">f8", "<f2", "g")),
+        (">U1", ["1", "0", "1"]),
+        ("S1", ["1", "0", "1"]),
+        (">M8[D]", ["1970-01-02", "1970-01-01", "1970-01-02"]),
+        ("M8[Y]", ["1971-01-01", "1970-01-01", "1971-01-01"]),
+    ],
+)
+def test_what_describes_rows_may_be_of_any_type_and_byte_order(kind, expected, tmp_path):
+    values = np.array([1, 0, 1]).astype(kind)
+    np.savez(tmp_path / "data.npz", X=np.eye(3), q=values, r=values)
+    table, _ = read(tmp_path / "data.npz", label="q", annotations=["r"])
+    assert table.column("label").to_pylist() == table.column("r").to_pylist() == expected
+
+
+@pytest.mark.parametrize("kind", [">i8", ">u8", ">U1"])
+def test_ids_may_be_of_any_byte_order(kind, tmp_path):
+    np.savez(tmp_path / "data.npz", X=np.eye(3), key=np.array([3, 1, 2]).astype(kind))
+    ids = read(tmp_path / "data.npz", id="key")[0].column("id").to_pylist()
+    assert ids == (["3", "1", "2"] if kind == ">U1" else [3, 1, 2])
+
+
+LARGE = [2**63, 2**64 - 1, 5]
+
+
+@pytest.mark.parametrize("name", ["data.parquet", "data.feather", "data.npz", "data.csv"])
+def test_whole_numbers_beyond_int64_are_kept_as_text(name, tmp_path):
+    path, values = tmp_path / name, np.array(LARGE, np.uint64)
+    frame = pd.DataFrame({"key": values, "kind": values, "note": values, "x": [1.0, 2.0, 3.0]})
+    if name.endswith("npz"):
+        np.savez(path, X=np.eye(3), key=values, kind=values, note=values)
+    else:
+        {"parquet": frame.to_parquet, "feather": frame.to_feather, "csv": functools.partial(frame.to_csv, index=False)}[
+            name.partition(".")[2]
+        ](path)
+    table, _ = read(path, id="key", label="kind", annotations=["note"])
+    for column in ("id", "label", "note"):
+        assert table.column(column).to_pylist() == [str(value) for value in LARGE]
 
 
 @pytest.mark.parametrize(
@@ -549,7 +738,7 @@ def test_a_column_of_text_file_may_turn_from_whole_numbers_to_others_late(tmp_pa
     assert (values.shape, values[0, 0], values[-1, 0]) == ((rows + 1, 2), 100000, 0.5)
     path.write_text("a,b\n" + "100000,1\n" * rows + "few,2\n")
     message = refused(path)
-    assert f"The column 'a' of {path} is not numeric throughout (invalid value 'few')" in message
+    assert f"The column 'a' of {path} is not numeric throughout (invalid value 'few' in line {rows + 2})" in message
 
 
 def test_numbers_are_rounded_to_float32_once_from_float64(tmp_path):
@@ -598,13 +787,15 @@ def test_a_folder_is_no_file(tmp_path):
 
 def test_an_unknown_format(tmp_path):
     path = text_file(tmp_path / "data.xlsx", "a")
-    assert f"{path} ends in none of the formats that can be read: .parquet, .feather, .csv" in refused(path)
+    known = ".parquet, .feather, .arrow, .ipc, .csv"
+    assert f"{path} ends in none of the formats that can be read: {known}" in refused(path)
 
 
 @pytest.mark.parametrize("name", [*TABLES, "rows.npz", "rows.npy"])
 def test_an_empty_file(name, tmp_path):
     (tmp_path / name).touch()
-    assert f"{tmp_path / name} cannot be read as" in refused(tmp_path / name)
+    said = "is empty: it has 0 bytes. Write or copy it again, or leave it out."
+    assert f"{tmp_path / name} {said}" in refused(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.feather", "rows.csv", "rows.tsv.gz", "rows.npz"])
@@ -612,7 +803,7 @@ def test_a_file_cut_short(name, tmp_path):
     path = write_rows(tmp_path / name)
     path.write_bytes(path.read_bytes()[:-10])
     message = refused(path, features=None if name.endswith("npz") else ["wide"])
-    assert f"{path} cannot be read as" in message
+    assert str(path) in message
     assert "Copy it again" in message
 
 
@@ -684,12 +875,12 @@ def test_damaged_offsets_in_a_feather_file(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        (["a,b", "1,2", "3"], "Expected 2 columns, got 1"),
-        (["a,b", "1,2", "3,4,5"], "Expected 2 columns, got 3"),
+        (["a,b", "1,2", "3"], "a line with 1 and not 2 values. Copy it again if it was cut short"),
+        (["a,b", "1,2", "3,4,5"], "a line with 3 and not 2 values"),
         (["a,b"], "has no rows"),
         (["a,b,a", "1,2,3"], "more than one column of the name 'a'"),
-        (["a,b,c,d", "1,x,2,2020-01-01"], "columns that are not numeric: 'b', 'd'. Name them as `id`, `label`"),
-        (["a;b", "1;2"], "columns that are not numeric: 'a;b'"),
+        (["a,b,c,d", "1,x,2,2020-01-01"], "'b' ('x' in line 2), 'd' ('2020-01-01' in line 2). Name them as"),
+        (["a b", "1 2"], "columns that are not numeric: 'a b'"),
         (["5.1,3.5,1.4", "4.9,3.0,1.5"], "looks like data, not like the columns' names: '5.1', '3.5', '1.4'"),
         (["a,b", "1,2", ",3", "4,NA", "nan,5"], "3 rows with a value that is missing"),
         (["a,b", "1,2", "1,inf"], "1 row with a value that is missing, infinite or beyond float32"),
@@ -729,9 +920,9 @@ def test_an_unknown_feature_without_a_near_name_lists_what_there_is(tmp_path):
     [
         ({"id": "cell", "label": "cell"}, "`id` and `label` both name the column 'cell'"),
         ({"label": "count", "features": ["wide", "count"]}, "`features` lists 'count', which is already"),
-        ({"features": ["wide", "kind"]}, "that are not numeric: 'kind'"),
-        ({"id": "wide", "label": "kind"}, "columns that are not numeric: 'cell'"),
-        ({}, "columns that are not numeric: 'cell', 'kind'"),
+        ({"features": ["wide", "kind"]}, "that are not numeric: 'kind' ('x'"),
+        ({"id": "wide", "label": "kind"}, "columns that are not numeric: 'cell' ('c1'"),
+        ({}, "columns that are not numeric: 'cell' ('c1'"),
     ],
 )
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.feather", "rows.csv"])
@@ -838,8 +1029,16 @@ EYE = np.eye(3)
         ({"X": EYE, "y": np.arange(2)}, {}, "array 'y' in {path} has the shape (2,), and X has 3 rows"),
         ({"X": EYE, "y": EYE[:, :1]}, {}, "array 'y' in {path} has the shape (3, 1)"),
         ({"X": EYE, "key": np.arange(4)}, {"id": "key"}, "array 'key' in {path} has the shape (4,)"),
-        ({"X": EYE, "y": np.array([1, "a", None], object)}, {}, "Object arrays"),
-        ({"X": np.array([[1, "a"]], object)}, {}, "Object arrays"),
+        ({"X": EYE, "y": np.array([1, "a", None], object)}, {}, "array 'y' in {path} holds objects of Python"),
+        ({"X": np.array([[1, "a"]], object)}, {}, "array 'X' in {path} holds objects of Python"),
+        ({"X": EYE, "y": np.arange(3) + 1j}, {}, "array 'y' in {path} is of type complex128. Save numbers"),
+        ({"X": EYE, "key": np.arange(3) + 1j}, {"id": "key"}, "array 'key' in {path} is of type complex128"),
+        (
+            {"X": EYE, "note": np.arange(3) + 1j},
+            {"annotations": ["note"]},
+            "array 'note' in {path} is of type complex128",
+        ),
+        ({"X": EYE, "note": np.zeros(3, "i4,f4")}, {"annotations": ["note"]}, "array 'note' in {path} is of type"),
         ({"X": EYE + 1j}, {}, "is of type complex128, not real numbers"),
         ({"X": EYE.astype(str)}, {}, "not real numbers"),
         ({"X": np.zeros((3, 2, 2))}, {}, "has the shape (3, 2, 2). Reshape it"),
@@ -906,6 +1105,35 @@ def test_a_first_column_without_a_name_names_the_rows(head, source, tmp_path):
     assert (table.column("id").to_pylist(), names) == (["r1", "r2"], ["a", "b"])
 
 
+@pytest.mark.parametrize("features", [{}, {"features": "numeric"}])
+def test_names_of_rows_are_no_feature_where_another_column_is_the_id(features, tmp_path):
+    frame = pd.DataFrame({"cell": list("abc"), "x": [1.5, 2.5, 3.5]}, index=[4, 7, 9])
+    frame.to_csv(tmp_path / "data.csv")
+    frame.to_parquet(tmp_path / "data.parquet")
+    for path in (tmp_path / "data.csv", tmp_path / "data.parquet"):
+        table, names = read(path, id="cell", **features)
+        assert (table.column("id").to_pylist(), names) == (["a", "b", "c"], ["x"])
+    table, names = read(tmp_path / "data.csv", id="cell", features=["", "x"])
+    assert names == ["", "x"]
+
+
+@pytest.mark.parametrize("levels", [["donor", "cell"], [None, None]])
+@pytest.mark.parametrize("features", [{}, {"features": "numeric"}])
+def test_an_index_of_several_columns_is_no_feature(levels, features, tmp_path):
+    index = pd.MultiIndex.from_arrays([[1, 1, 2], [7, 8, 9]], names=levels)
+    path = tmp_path / "data.parquet"
+    pd.DataFrame({"x": [1.5, 2.5, 3.5], "kind": [1, 2, 2]}, index=index).to_parquet(path)
+    stored = [name or f"__index_level_{place}__" for place, name in enumerate(levels)]
+    message = refused(path, **features)
+    assert f"{path} has an index of several columns: '{stored[0]}', '{stored[1]}'. Name the one" in message
+    table, names = read(path, id=stored[1], label="kind", **features)
+    assert (table.column("id").to_pylist(), names) == ([7, 8, 9], ["x"])
+    table, names = read(path, exclude=stored, **features)
+    assert (table.column("id").to_pylist(), names) == ([0, 1, 2], ["x", "kind"])
+    table, names = read(path, id=stored[1], annotations=[stored[0]], **features)
+    assert (table.column(stored[0]).to_pylist(), names) == ([1, 1, 2], ["x", "kind"])
+
+
 def test_numbers_of_rows_in_a_first_column_are_ids_and_no_feature(tmp_path):
     pd.DataFrame({"a": [1.5, 2.5]}, index=[1, 2]).to_csv(tmp_path / "data.csv")
     table, names = read(tmp_path / "data.csv")
@@ -960,6 +1188,31 @@ def test_columns_chosen_by_kind_and_by_pattern(name, source, names, tmp_path):
 def test_columns_that_cannot_be_chosen(source, expected, tmp_path):
     PENGUINS.to_csv(tmp_path / "data.csv")
     assert expected in refused(tmp_path / "data.csv", **source)
+
+
+ODD_VALUES = ["a,x,y,when,t", '1,2,3,2020-01-02,"two', 'lines"', "2,-,4,2020-01-03,b", "3,4,15%,2020-01-04,c"]
+
+
+def test_a_column_that_is_not_numeric_is_named_with_a_value_and_its_line(tmp_path):
+    path = text_file(tmp_path / "data.csv", *ODD_VALUES)
+    message = refused(path, exclude=["t"])
+    assert "'x' ('-' in line 4), 'y' ('15%' in line 5), 'when' ('2020-01-02' in line 3)" in message
+    assert "'x' ('-' in line 4). Leave" in refused(path, features=["a", "x"])
+    packed = tmp_path / "data.csv.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert "'x' ('-' in line 4)" in refused(packed, exclude=["t"])
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.parquet"])
+def test_columns_that_are_left_out_are_recorded_with_a_value(name, tmp_path):
+    path = text_file(tmp_path / "data.csv", *ODD_VALUES)
+    if name == "data.parquet":
+        pd.read_csv(path).to_parquet(tmp_path / name)
+    _, names = read(tmp_path / name, features="numeric", label="t", exclude=["when"])
+    assert names == ["a"]
+    left_out = store.read_record(tmp_path / "stored" / "data.parquet")["not_numeric"]
+    expected = [["x", "'-' in line 4"], ["y", "'15%' in line 5"]]
+    assert left_out == (expected if name == "data.csv" else [["x", "'2'"], ["y", "'3'"]])
 
 
 def test_medians_stand_for_missing_values_and_no_row_is_lost(tmp_path, monkeypatch):
@@ -1038,6 +1291,29 @@ def test_ids_are_the_same_as_numbers_and_as_text(tmp_path):
     assert table.column("note").to_pylist() == ["a", None, "b"]
 
 
+FORMS = {"1": ["0", "2", "5"], "1.0": ["0.0", "2.0", "5.0"]}
+
+
+@pytest.mark.parametrize("data", FORMS)
+@pytest.mark.parametrize("notes", FORMS)
+def test_ids_are_the_same_as_whole_floats(data, notes, tmp_path):
+    path = text_file(tmp_path / "data.csv", "key,x", *(f"{one},{place}" for place, one in enumerate(FORMS[data])))
+    text_file(tmp_path / "notes.csv", "key,note", *(f"{one},n{one[0]}" for one in FORMS[notes]))
+    table, _ = read(path, id="key", annotations=[{"path": str(tmp_path / "notes.csv"), "id": "key"}])
+    assert table.column("note").to_pylist() == ["n0", "n2", "n5"]
+    pd.read_csv(tmp_path / "notes.csv").astype({"key": float}).to_parquet(tmp_path / "notes.parquet")
+    table, _ = read(path, id="key", annotations=[{"path": str(tmp_path / "notes.parquet"), "id": "key"}])
+    assert table.column("note").to_pylist() == ["n0", "n2", "n5"]
+
+
+@pytest.mark.parametrize("ids", [[0.0, 2.5, 5.0], [0.0, 2.0, 2.0**53], [0.0, np.inf, 5.0]])
+def test_floats_that_are_no_whole_numbers_are_no_ids(ids, tmp_path):
+    pd.DataFrame({"key": ids, "note": list("abc")}).to_parquet(tmp_path / "notes.parquet")
+    path = text_file(tmp_path / "data.csv", "key,x", "0,1", "2,1", "5,1")
+    entry = {"path": str(tmp_path / "notes.parquet"), "id": "key"}
+    assert "is of type double. Make it whole numbers or text" in refused(path, id="key", annotations=[entry])
+
+
 def test_names_of_rows_are_the_ids_of_an_annotation_file(tmp_path):
     text_file(tmp_path / "notes.csv", ",note", "c1,a", "c3,b")
     assert annotated(tmp_path, {"path": str(tmp_path / "notes.csv")})["note"] == ["a", None, "b", None]
@@ -1055,6 +1331,7 @@ def test_names_of_rows_are_the_ids_of_an_annotation_file(tmp_path):
         (["barcode,umap_1", "c1,1"], {"id": "barcode"}, "called 'umap_1'"),
         (["barcode,label", "c1,1"], {"id": "barcode"}, "called 'label'"),
         (["barcode,kind", "c1,1"], {"id": "barcode"}, "Two annotations are called 'kind'"),
+        (["barcode", "c1"], {"id": "barcode"}, "notes.csv has no column beside its ids, so that it describes nothing"),
     ],
 )
 def test_annotations_that_cannot_be_joined(lines, entry, expected, tmp_path):
@@ -1091,7 +1368,7 @@ def test_what_is_stored_can_be_read_back_and_says_what_it_is(tmp_path):
     rows.compute("mine", source, path, out, described)
     assert store.read(described).to_pydict() == {"id": ROWS.cell.tolist(), "label": ["x", None, "y", "x"]}
     record = store.read_record(described)
-    assert (record["stage"], record["inputs"]) == ("rows", {"data": store.read_record(out)["fingerprint"]})
+    assert (record["stage"], record["inputs"]) == ("rows", store.inputs_of(out))
     assert record["fingerprint"] == store.fingerprint(store.read(described))
 
 

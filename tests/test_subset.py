@@ -26,6 +26,17 @@ ON = np.arange(ROWS) % 3 == 0
 TYPE = np.array(["T", "B", "NK"])[np.minimum(np.arange(ROWS) // 25, 2)]
 
 
+# Texts of which YAML makes something else where they stand without quotes.
+YES = np.array(["yes", "no"], object)[np.arange(ROWS) % 2]
+PLATE = np.array(["01", "02", "10"], object)[np.arange(ROWS) % 3]
+MIXED = np.array(["True", "yes", "1", "01"], object)[np.arange(ROWS) % 4]
+DAY = np.array(["2024-05-01", "2024-05-02"], object)[np.arange(ROWS) % 2]
+# Whole numbers that float64 cannot tell apart, as barcodes and hashes are.
+LARGE = 2**53 + np.arange(ROWS)
+LARGEST = 2**63 - 1 - np.arange(ROWS)
+FLOATS = (2.0**53 + 2 * np.arange(ROWS)).astype(np.float64)
+
+
 @pytest.fixture(scope="module")
 def parent(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parent")
@@ -40,6 +51,13 @@ def parent(tmp_path_factory):
         n_genes=pa.array(GENES, from_pandas=True),
         on=pa.array(ON),
         batch=pa.array(np.arange(ROWS) % 2),
+        yes=pa.array(YES),
+        plate=pa.array(PLATE),
+        mixed=pa.array(MIXED),
+        day=pa.array(DAY),
+        large=pa.array(LARGE),
+        largest=pa.array(LARGEST),
+        floats=pa.array(FLOATS),
     )
     return {"data": data, "rows": described}
 
@@ -63,6 +81,28 @@ def chosen(parent: dict, **source: object) -> list[int]:
         ({"batch": 1}, np.arange(ROWS) % 2 == 1),
         ({"batch": ["1"]}, np.arange(ROWS) % 2 == 1),
         ({"id": {"max": 9}}, np.arange(ROWS) < 10),
+        ({"large": [2**53 + 1, 2**53 + 3]}, np.isin(np.arange(ROWS), [1, 3])),
+        ({"large": ["9007199254740993"]}, np.arange(ROWS) == 1),
+        ({"large": {"not": [2**53 + 1]}}, np.arange(ROWS) != 1),
+        ({"large": {"min": 2**53 + 3}}, np.arange(ROWS) >= 3),
+        ({"large": {"max": 2**53 + 3}}, np.arange(ROWS) <= 3),
+        ({"large": {"min": 2**53 + 3, "max": 2**53 + 5}}, np.isin(np.arange(ROWS), [3, 4, 5])),
+        ({"large": {"min": -1e300, "max": 10**400}}, np.arange(ROWS) >= 0),
+        ({"largest": {"min": 2**63 - 3}}, np.arange(ROWS) <= 2),
+        ({"largest": [2**63 - 2]}, np.arange(ROWS) == 1),
+        ({"floats": {"min": 2**53 + 3}}, np.arange(ROWS) >= 2),
+        ({"floats": {"max": 2**53 + 3}}, np.arange(ROWS) <= 1),
+        ({"floats": [2**53 + 4]}, np.arange(ROWS) == 2),
+        ({"batch": {"min": 0.5}}, np.arange(ROWS) % 2 == 1),
+        ({"batch": {"max": 0.5}}, np.arange(ROWS) % 2 == 0),
+        ({"batch": [1.0, "0"]}, np.arange(ROWS) >= 0),
+        ({"yes": True}, YES == "yes"),
+        ({"yes": {"not": [True]}}, YES == "no"),
+        ({"yes": "yes"}, YES == "yes"),
+        ({"plate": [1, "02"]}, PLATE != "10"),
+        ({"plate": 10}, PLATE == "10"),
+        ({"mixed": ["True", "01"]}, np.isin(MIXED, ["True", "01"])),
+        ({"day": "2024-05-02"}, DAY == "2024-05-02"),
     ],
 )
 def test_rows_by_what_describes_them(parent, where, expected):
@@ -78,6 +118,20 @@ def test_rows_by_what_describes_them(parent, where, expected):
         ({"where": {"donor": {"min": 3}}}, "asks for a range, but the values are string"),
         ({"where": {"n_genes": ["many"]}}, "but the values are numbers"),
         ({"where": {"n_genes": {"min": 1e9}}}, "No row of mine fulfils"),
+        ({"where": {"large": [2**53 + ROWS]}}, f"names the value '{2**53 + ROWS}'"),
+        ({"where": {"large": [2.0**63]}}, "names the value '9.2"),
+        ({"where": {"large": {"min": 1e300}}}, "No row of mine fulfils"),
+        ({"where": {"largest": [2**63]}}, "names the value '9223372036854775808'"),
+        ({"where": {"floats": [2**53 + 1]}}, "names the value '9007199254740993'"),
+        ({"where": {"batch": [0.5]}}, "names the value '0.5'"),
+        ({"where": {"batch": True}}, "asks for 'True', but the values are numbers"),
+        (
+            {"where": {"mixed": True}},
+            "asks for True, which YAML makes of 'True', 'yes' alike. Put the one that is meant",
+        ),
+        ({"where": {"mixed": 1}}, "asks for 1, which YAML makes of '1', '01' alike"),
+        ({"where": {"plate": 3}}, "names the value '3'"),
+        ({"where": {"yes": "Yes"}}, "Did you mean 'yes'?"),
         ({"sample": {"rows": 5, "by": "kind"}}, "`sample.by` names the label or annotation 'kind'"),
     ],
 )
@@ -85,11 +139,22 @@ def test_what_cannot_be_chosen(parent, source, said):
     assert said in refusal(functools.partial(chosen, parent, **source))
 
 
+@pytest.mark.parametrize("where", [{"label": ["X"]}, {"label": {"min": 1}}])
+def test_the_label_goes_by_its_own_name_in_messages(parent, tmp_path, where):
+    described = tmp_path / "rows.parquet"
+    record = store.read_record(parent["rows"]) | {"description": {"settings": {"label": "cell_type"}}}
+    store.write(described, store.read(parent["rows"]), record)
+    message = refusal(functools.partial(chosen, parent | {"rows": described}, where=where))
+    assert "where.cell_type" in message and "where.label" not in message
+
+
 def test_rows_by_the_ids_that_the_atlas_saves(parent, tmp_path):
     path = tmp_path / "selected.csv"
     path.write_bytes(b"id,label\r\n7,T\r\n30,B\r\n7,T\r\n999,T\r\n")
     assert chosen(parent, ids={"path": str(path)}) == [7, 30]
     assert chosen(parent, ids={"path": str(path)}, where={"label": "T"}) == [7]
+    path.write_text("id\n7.0\n30.0\n")
+    assert chosen(parent, ids={"path": str(path)}) == [7, 30]
     path.write_text("cell\nx\n")
     call = functools.partial(chosen, parent, ids={"path": str(path), "id": "cell"})
     assert "it has 'x', and the data '0', '1'" in refusal(call)

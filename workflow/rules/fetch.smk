@@ -45,7 +45,7 @@ else:
 rule rows:
     """Read ids, label and annotations of the rows, and store them. Nothing that UMAP sees is among them."""
     input:
-        data=DATA_FILE,
+        data=checked(DATA_FILE),
         source=source_file,
         parent=parent_files,
         annotations=annotation_files,
@@ -62,8 +62,9 @@ rule rows:
         mem_mb=fetch_mem_mb,
         runtime=doubling(60),
     params:
-        code=code_of("rows"),
+        code=code_of("rows", "data"),
         source=source,
         parent=parent,
+        target=target_of_sweep,
     script:
         "../../scripts/rows.py"

@@ -1,4 +1,6 @@
 # Takes the size of a job's input; makes what the job asks of a machine, and when it starts.
+from dataclasses import replace
+
 from umap_sweep.planning import resources
 from umap_sweep.planning.sizes import job_size
 
@@ -6,17 +8,28 @@ from umap_sweep.planning.sizes import job_size
 GRAPH_JOB = "graph" if SETTINGS["umap"]["init"] == "spectral" else "lean_graph"
 
 
-def size_of(wildcards, input, neighbors, laid_out):
+# The jobs in which umap-learn itself has a part.
+BY_UMAP_LEARN = [
+    *(["graph", "lean_graph"] if "target" in SETTINGS["umap"] else []),
+    *(["layout"] if "densmap" in SETTINGS["umap"] else []),
+]
+
+
+def size_of(job, wildcards, input, neighbors, laid_out, times=1, seeds=0):
     """What a job works on. Where its input is still missing Snakemake leaves its resources open."""
     files = {name: [file] if isinstance(file, str) else file for name, file in input.items()}
-    return job_size(files, dict(wildcards.items()), CELLS, neighbors, SETTINGS["metrics"], laid_out)
+    of_cells = neighbors, SETTINGS["metrics"], laid_out, times, seeds
+    return replace(job_size(files, dict(wildcards.items()), CELLS, *of_cells), umap_learn=job in BY_UMAP_LEARN)
 
 
-def memory_of(job, neighbors="knn_k", laid_out=1):
-    """A rule's `mem_mb`, from the size of its input; twice as much when a job is tried again, as it may have lacked it."""
+def memory_of(job, neighbors="knn_k", laid_out=1, seeds=0, settings=0):
+    """A rule's `mem_mb`, from the size of its input; twice as much when a job is tried again, as it may have lacked it.
+
+    `seeds` is how many a setting has, of a job that compares settings, and `settings` how many it holds comparisons of.
+    """
 
     def mem_mb(wildcards, input, attempt):
-        size = size_of(wildcards, input, neighbors, laid_out)
+        size = replace(size_of(job, wildcards, input, neighbors, laid_out, seeds=seeds), settings=settings)
         if job in ("knn", "graph"):  # once the data is there, and before the graph is made
             say_once_that_the_start_is_long(size.rows)
         return resources.asked_memory_mb(job, size, attempt)
@@ -24,11 +37,11 @@ def memory_of(job, neighbors="knn_k", laid_out=1):
     return mem_mb
 
 
-def minutes_of(job, neighbors="knn_k", laid_out=1):
-    """A rule's `runtime`, likewise."""
+def minutes_of(job, neighbors="knn_k", laid_out=1, times=1):
+    """A rule's `runtime`, likewise; `times` is how often the job goes through each layout that it reads."""
 
     def runtime(wildcards, input, attempt):
-        return resources.asked_minutes(job, size_of(wildcards, input, neighbors, laid_out), attempt)
+        return resources.asked_minutes(job, size_of(job, wildcards, input, neighbors, laid_out, times), attempt)
 
     return runtime
 
@@ -45,6 +58,12 @@ def doubling(amount):
 def fetch_mem_mb(wildcards, input, attempt):
     """How large a data set is, is known when it has been fetched; a packed file may hold many times its size."""
     return doubling(2000 + 4 * int(input.size_mb))(wildcards, attempt)
+
+
+def prepared_mem_mb(wildcards, input, attempt):
+    """All values as float64, and as many again where they are scaled or projected; once more for what a library copies."""
+    size = size_of("prepared", wildcards, input, "knn_k", 1)
+    return doubling(1000 + 3 * 8 * size.rows * size.dimensions // 10**6)(wildcards, attempt)
 
 
 def longest_first(wildcards):

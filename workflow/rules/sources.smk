@@ -10,15 +10,17 @@ from umap_sweep.sources import fetch
 
 def source(wildcards):
     """The data set as the configuration describes it."""
+    check_path({"dataset": wildcards.dataset})
     return SETTINGS["datasets"][wildcards.dataset]
 
 
 def own_file(settings):
-    """The `path` of a data set or a k-NN, if it has one.
+    """The `path` of a data set or a k-NN, if it has one, or those of a data set in several files.
 
     As a local file it is in the folder the sweep runs in, whatever prefix an importing workflow gives to the results.
     """
-    return local(settings["path"]) if "path" in settings else []
+    path = settings.get("path", [])
+    return local(path) if isinstance(path, str) else [local(one) for one in path]
 
 
 def source_file(wildcards):
@@ -38,12 +40,17 @@ def stored_origin(dataset):
     if workflow.is_main_process or name not in os.environ:
         one = SETTINGS["datasets"][dataset]
         found = None
-        if one["source"] != "subset" or stored_origin(one["of"]) is not None:
+        if "of" not in one or stored_origin(one["of"]) is not None:
             whole = {part: with_prefix(file) for part, file in parent_of(dataset).items()} or None
             files = [with_prefix(file.format(dataset=dataset)) for file in (DATA_FILE, ROWS_FILE)]
             found = features.origin_of_stored(one, one.get("path"), *files, whole)
         os.environ[name] = json.dumps(found)
     return json.loads(os.environ[name])
+
+
+def features_are_stored(wildcards):
+    """Whether the stored features are those that the configured source has now: of the data, and of what is derived."""
+    return [stored_origin(name) is not None for name in (DATASET, *DERIVED)]
 
 
 def origin(wildcards):
@@ -62,24 +69,29 @@ def with_prefix(path):
 
 
 def source_once_more(wildcards):
-    """What the features are read from: the user's own file, or the data set that a subset is of, and its list of ids."""
-    ids = source(wildcards).get("ids")
+    """What the features are read from: the user's own file, or the data set that a subset is of, and its list of ids.
+
+    Features are permuted, or rows left out, whatever describes the rows.
+    """
+    one = source(wildcards)
+    ids, parts = one.get("ids"), 1 if one["source"] in fetch.OF_FEATURES else None
     return {
         "source": source_file(wildcards),
-        "parent": parent_files(wildcards),
+        "parent": parent_files(wildcards)[:parts],
         "ids": local(ids["path"]) if ids else [],
     }
 
 
 def source_of_features(wildcards):
     """The same, so that a changed file is read again, but not where its features are those stored."""
+    go_on_after_a_killed_run()
     files, one = source_once_more(wildcards), source(wildcards)
     if stored_origin(wildcards.dataset) is None:
         return files
     if files["source"]:
         files["source"] = ancient(files["source"])
     # A subset is chosen by what describes the rows, which is ignored as long as it chooses the same ones.
-    if files["parent"] and rows_stay(one["of"]):
+    if files["parent"][1:] and rows_stay(one["of"]):
         files["parent"] = [files["parent"][0], ancient(files["parent"][1])]
     return files
 

@@ -1,11 +1,11 @@
-# Takes the configuration's subsets; makes the stored files of what they are of, and whether these stay as they are.
+# Takes the data sets that are made from others; makes the stored files of what they are of, and whether these stay as they are.
 from functools import cache
 
 from umap_sweep.planning import features
 
 
 def parent_of(dataset):
-    """The stored files of the data set that a subset is of, and none of other sources."""
+    """The stored files of the data set that a subset, or a null, is of, and none of other sources."""
     whole = SETTINGS["datasets"][dataset].get("of")
     return {} if whole is None else {"data": DATA_FILE.format(dataset=whole), "rows": ROWS_FILE.format(dataset=whole)}
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 # Features are converted and checked in blocks of this many values, which keeps the memory beside the table small.
 BLOCK_VALUES = 2**22
+
+# Names that a message has.
+MOST_LISTED = 5
+
+# Characters of a name, an id or a label that a message has.
+MOST_SAID = 60
 
 # Up to this size float32 holds every whole number.
 WHOLE_IN_FLOAT32 = 2**24
@@ -58,6 +65,9 @@ class Features:
         The label that the source itself gives its rows.
     rounded : dict of str to int
         How many whole numbers of the source float32 cannot hold, by column; the nearest that it can stand for them.
+    not_numeric : dict of str to str
+        The columns that were left out because they are not numeric, each with the first value that is no number, in
+        words, where it is known.
     """
 
     values: pa.ChunkedArray
@@ -67,6 +77,7 @@ class Features:
     missing: dict[str, int] = field(default_factory=dict)
     label: pa.ChunkedArray | None = None
     rounded: dict[str, int] = field(default_factory=dict)
+    not_numeric: dict[str, str] = field(default_factory=dict)
 
     def with_rounded(self, counts: np.ndarray) -> Features:
         """Return the same features with `rounded`, from the count of each column; ndarray of int, shape (d,)."""
@@ -88,6 +99,7 @@ def choose_features(
     wanted: str | Sequence[str] | None,
     exclude: Sequence[str],
     origin: str | Path,
+    examples: Callable[[Sequence[str]], Mapping[str, str]],
 ) -> list[str]:
     """Return the feature columns of a table, after checking that every name given is right.
 
@@ -104,6 +116,8 @@ def choose_features(
         Names or patterns of columns that are no features.
     origin : str or Path
         What messages call the table.
+    examples : callable
+        Returns for columns that are not numeric the first value of each that is no number, in words.
 
     Returns
     -------
@@ -123,18 +137,14 @@ def choose_features(
     check_beside(beside, "column", schema.names, origin)
     left_out = {name for names in beside.values() for name in names}
     excluded = set(_matching("exclude", exclude, schema.names, origin))
-
-    def text(names: Iterable[str]) -> list[str]:
-        return [name for name in names if not _is_numeric(schema.field(name).type)]
-
-    rest = [name for name in schema.names if name not in left_out | excluded]
     if wanted is None or wanted == "numeric":
-        numeric = [name for name in rest if _is_numeric(schema.field(name).type)]
-        if wanted is None and (wrong := text(rest)):
+        if wanted is None and (wrong := not_numeric(schema, beside, exclude, origin)):
             raise InputError(
-                f"{origin} has columns that are not numeric: {listed(wrong)}. Name them as `id`, `label` or "
-                "`annotations`, set `features: numeric`, or list the feature columns in `features`."
+                f"{origin} has columns that are not numeric: {with_examples(wrong, examples)}. Name them as `id`, "
+                "`label` or `annotations`, set `features: numeric`, or list the feature columns in `features`."
             )
+        rest = [name for name in schema.names if name not in left_out | excluded]
+        numeric = [name for name in rest if _is_numeric(schema.field(name).type)]
         if not numeric:
             raise InputError(f"{origin} has no columns of features. Give it at least one.")
         return numeric
@@ -146,11 +156,32 @@ def choose_features(
             "Take it out of one."
         )
     chosen = [name for name in chosen if name not in left_out]
-    if wrong := text(chosen):
-        raise InputError(f"`features` lists columns of {origin} that are not numeric: {listed(wrong)}. Leave them out.")
+    if wrong := [name for name in chosen if not _is_numeric(schema.field(name).type)]:
+        raise InputError(
+            f"`features` lists columns of {origin} that are not numeric: {with_examples(wrong, examples)}. Leave them "
+            "out, or mend their values."
+        )
     if not chosen:
         raise InputError(f"`features` and `exclude` leave no column of {origin}. Keep at least one.")
     return chosen
+
+
+def not_numeric(
+    schema: pa.Schema, beside: Mapping[str, Sequence[str]], exclude: Sequence[str], origin: str | Path
+) -> list[str]:
+    """Return the columns that might be features but are not numeric; arguments as for `choose_features`."""
+    others = {name for names in beside.values() for name in names} | set(
+        _matching("exclude", exclude, schema.names, origin)
+    )
+    return [name for name in schema.names if name not in others and not _is_numeric(schema.field(name).type)]
+
+
+def with_examples(names: Sequence[str], examples: Callable[[Sequence[str]], Mapping[str, str]]) -> str:
+    """Return the first names, quoted for a message, each with an example of its values where there is one."""
+    said = examples(names[:MOST_LISTED])
+    parts = [f"{quoted(name)} ({said[name]})" if said.get(name) else quoted(name) for name in names[:MOST_LISTED]]
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(parts) + more
 
 
 def check_beside(beside: Mapping[str, Sequence[str]], what: str, known: Sequence[str], origin: str | Path) -> None:
@@ -179,25 +210,26 @@ def check_beside(beside: Mapping[str, Sequence[str]], what: str, known: Sequence
 def _matching(key: str, patterns: Sequence[str], names: Sequence[str], origin: str | Path) -> list[str]:
     """Return the names that patterns mean, each once: a name means itself, `*`, `?` and `[…]` are as in file names."""
     found: dict[str, None] = {}
+    known = set(names)
     for pattern in patterns:
-        matched = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
+        matched = [pattern] if pattern in known else [name for name in names if fnmatchcase(name, pattern)]
         if not matched:
             raise unknown(origin, "column", key, pattern, names)
         found |= dict.fromkeys(matched)
     return list(found)
 
 
-def row_names(schema: pa.Schema) -> str | None:
-    """Return the column that holds names of the rows, where a program wrote them among the columns; None without one.
+def row_names(schema: pa.Schema) -> list[str]:
+    """Return the columns that hold names of the rows, where a program wrote them among the columns.
 
     R's `write.csv` and pandas' `to_csv` write them into a first column without a name, which a second saving calls
-    `Unnamed: 0`; in Parquet pandas says which column it is.
+    `Unnamed: 0`; in Parquet pandas says which columns they are, several for an index of several levels.
     """
     stored = [name for name in (schema.pandas_metadata or {}).get("index_columns", []) if name in schema.names]
-    if len(stored) == 1:
-        return str(stored[0])
+    if stored:
+        return [str(name) for name in stored]
     first = schema.names[0] if schema.names else None
-    return first if first in ("", "Unnamed: 0") else None
+    return [first] if first in ("", "Unnamed: 0") else []
 
 
 def check_header(names: Sequence[str], origin: str | Path) -> None:
@@ -280,7 +312,7 @@ def frame_features(features: pd.DataFrame, target: pd.Series | pd.DataFrame | No
     columns = frame_columns(features)
     if text := [field.name for field in columns.schema if not _is_numeric(field.type)]:
         raise InputError(
-            f"{origin} has features that are not numbers: {listed(text)}. "
+            f"{origin} has features that are not numbers: {with_examples(text, partial(first_values, features))}. "
             "Encode or drop them in a file of your own and use `source: file`."
         )
     names = columns.column_names
@@ -291,12 +323,22 @@ def frame_features(features: pd.DataFrame, target: pd.Series | pd.DataFrame | No
     return checked_features(pa.chunked_array(blocks), names, origin, label=label).with_rounded(rounded)
 
 
+def first_values(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
+    """Return in words the first value of each column that is not missing; empty where all are."""
+    known = {name: frame[name].dropna() for name in names}
+    return {name: quoted(str(values.iloc[0])) if len(values) else "" for name, values in known.items()}
+
+
 def frame_columns(frame: pd.DataFrame) -> pa.Table:
     """Return the columns of a data frame as a table, without its index."""
-    # `store` lets PyArrow believe that there is no pandas, so that it would convert each column value by value.
+    # In a job PyArrow believes that there is no pandas, so that it would convert each column value by value.
     # Asking PyArrow for something of pandas makes it look again.
     pa.array([0]).to_pandas()
-    return pa.Table.from_pandas(frame, preserve_index=False)
+    kinds = {name: kind for name, kind in frame.dtypes.items() if isinstance(kind, np.dtype)}
+    native = {
+        name: kind.newbyteorder("=") for name, kind in kinds.items() if not kind.isnative
+    }  # PyArrow reads no others
+    return pa.Table.from_pandas(frame.astype(native) if native else frame, preserve_index=False)
 
 
 def check_matrix(shape: Sequence[int], dtype: np.dtype, what: str) -> None:
@@ -340,32 +382,33 @@ def checked_features(
     Raises
     ------
     InputError
-        For features that are infinite or beyond float32, for missing ones where they are refused, for a column without
-        any value, and where no row is left.
+        For a NUL in a name, for features that are infinite or beyond float32, for missing ones where they are refused,
+        for a column without any value, and where no row is left.
     """
+    if unusable := [name for name in names if "\0" in name]:
+        raise InputError(f"{origin} has a NUL character in the name of a column: {listed(unusable)}. Rename it.")
     of_source = None if label is None else pa.chunked_array([label_column(label, origin)])
     absent = np.zeros(len(names), dtype=np.int64)
-    absent_rows, infinite_rows, infinite = 0, 0, np.zeros(len(names), dtype=bool)
+    count, bad = 0, np.zeros(len(names), dtype=bool)
     for chunk in values.chunks:
         block = _block(chunk, len(names))
-        if np.isfinite(block.sum(dtype=np.float64)):  # as a rule, which saves looking at each value
-            continue
+        with np.errstate(invalid="ignore"):  # of infinite values of both signs
+            if np.isfinite(block.sum(dtype=np.float64)):  # as a rule, which saves looking at each value
+                continue
         nan = np.isnan(block)
         absent += nan.sum(axis=0)
-        absent_rows += int(nan.any(axis=1).sum())
-        infinite |= np.isinf(block).any(axis=0)
-        infinite_rows += int(np.isinf(block).any(axis=1).sum())
-    if infinite_rows or (absent_rows and missing == "refuse"):
-        bad = infinite | (absent > 0) if missing == "refuse" else infinite
-        count = _bad_rows(values, len(names), missing == "refuse")
+        wrong = ~np.isfinite(block) if missing == "refuse" else np.isinf(block)
+        count += int(wrong.any(axis=1).sum())
+        bad |= wrong.any(axis=0)
+    if count:
         columns = listed([names[column] for column in np.flatnonzero(bad).tolist()])
         kinds = "missing, infinite or beyond float32 (3.4e38)" if missing == "refuse" else "infinite or beyond float32"
-        remedy = " For missing values see `missing`." if absent_rows and missing == "refuse" else ""
+        remedy = " For missing values see `missing`." if absent.any() and missing == "refuse" else ""
         raise InputError(
             f"{origin} has {count} {'row' if count == 1 else 'rows'} with a value that is {kinds}, "
             f"in the columns {columns}. Fill, rescale or drop them.{remedy}"
         )
-    if not absent_rows:
+    if not absent.any():
         return Features(values, list(names), label=of_source)
     counted = {names[column]: int(absent[column]) for column in np.flatnonzero(absent).tolist()}
     if empty := [name for name, count in counted.items() if count == len(values)]:
@@ -386,11 +429,6 @@ def _block(chunk: pa.Array, width: int) -> np.ndarray:
     return block
 
 
-def _bad_rows(values: pa.ChunkedArray, width: int, also_missing: bool) -> int:
-    wrong = (lambda block: ~np.isfinite(block)) if also_missing else np.isinf
-    return sum(int(wrong(_block(chunk, width)).any(axis=1).sum()) for chunk in values.chunks)
-
-
 def _with_medians(values: pa.ChunkedArray, columns: np.ndarray) -> pa.ChunkedArray:
     width = values.type.list_size
     blocks = [_block(chunk, width).copy() for chunk in values.chunks]
@@ -402,30 +440,34 @@ def _with_medians(values: pa.ChunkedArray, columns: np.ndarray) -> pa.ChunkedArr
 
 
 def id_column(ids: pa.ChunkedArray, origin: str | Path) -> pa.Array:
-    """Return n integers or texts, also as categories, as checked ids: int64 or string, none missing, none twice."""
+    """Return n integers or texts, also as categories, as checked ids: int64 or string, none missing, none twice.
+
+    Whole numbers beyond int64 are kept as text.
+    """
     ids = _decoded(ids)
     if pa.types.is_integer(ids.type):
-        ids = ids.cast(pa.int64())
+        ids = _whole(ids)
         missing = ids.null_count
     elif _is_text(ids.type):
         ids = ids.cast(pa.string())
-        missing = ids.null_count + pc.sum(pc.equal(ids, "")).as_py()
+        missing = ids.null_count + (pc.sum(pc.equal(ids, "")).as_py() or 0)
     else:
         raise InputError(f"The `id` of {origin} is of type {ids.type}. Make it whole numbers or text.")
     if missing:
         raise InputError(f"The `id` of {origin} is missing in {missing} of {len(ids)} rows. Give every row one.")
+    _refuse_nul(ids, origin, "id")
     counts = pc.value_counts(ids)
     if len(counts) < len(ids):
         worst = counts[pc.index(counts.field("counts"), pc.max(counts.field("counts"))).as_py()].as_py()
         raise InputError(
-            f"The `id` of {origin} is not unique: {worst['values']!r} occurs {worst['counts']} times. "
+            f"The `id` of {origin} is not unique: {quoted(worst['values'])} occurs {worst['counts']} times. "
             "Give every row its own, or leave out `id` to number the rows."
         )
     return ids.combine_chunks()
 
 
 def label_column(labels: pa.ChunkedArray, origin: str | Path, name: str = "label") -> pa.Array:
-    """Return n values as labels: int64, float64 (null for NaN), or otherwise string.
+    """Return n values as labels: int64, float64 (null for NaN), or otherwise string, also whole numbers beyond int64.
 
     Parameters
     ----------
@@ -441,20 +483,51 @@ def label_column(labels: pa.ChunkedArray, origin: str | Path, name: str = "label
     InputError
         For infinite numbers, and for values of another kind.
     """
-    labels = _decoded(labels)
+    labels, called = _decoded(labels), printable(name)
     if pa.types.is_integer(labels.type):
-        return labels.cast(pa.int64()).combine_chunks()
+        return _whole(labels).combine_chunks()
     if not (pa.types.is_floating(labels.type) or pa.types.is_decimal(labels.type)):
         try:
-            return labels.cast(pa.string()).combine_chunks()
+            labels = labels.cast(pa.string())
+            _refuse_nul(labels, origin, name)
+            return labels.combine_chunks()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise InputError(
-                f"The `{name}` of {origin} is of type {labels.type}. Make it text, numbers, booleans or dates."
+                f"The `{called}` of {origin} is of type {labels.type}. Make it text, numbers, booleans or dates."
             ) from None
     labels = labels.cast(pa.float64()).combine_chunks()
     if infinite := pc.sum(pc.is_inf(labels)).as_py():
-        raise InputError(f"The `{name}` of {origin} is infinite in {infinite} rows. Make it finite, or missing.")
+        raise InputError(f"The `{called}` of {origin} is infinite in {infinite} rows. Make it finite, or missing.")
     return pc.if_else(pc.is_nan(labels), None, labels)
+
+
+def _whole(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return integers as int64, and as text where one is beyond it, as hashes are."""
+    greatest = pc.max(values).as_py()
+    return values.cast(pa.string() if greatest is not None and greatest >= 2**63 else pa.int64())
+
+
+def joinable(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return ids by which the rows of two files are told to be the same: whole floats, also as text, as whole numbers.
+
+    A program that has met a missing value writes 1 as 1.0. Beyond 2^53, where float64 does not tell whole numbers
+    apart, and where one number is not whole, ids are returned as they are.
+    """
+    ids = _decoded(ids)
+    if pa.types.is_floating(ids.type):
+        known = pc.if_else(pc.is_nan(ids), None, ids)
+        is_whole = pc.all(pc.and_(pc.equal(pc.floor(known), known), pc.less(pc.abs(known), 2.0**53))).as_py()
+        return known.cast(pa.int64()) if is_whole else ids
+    if _is_text(ids.type) and pc.all(pc.match_substring_regex(ids, r"^-?(0|[1-9][0-9]*)\.0$")).as_py():
+        return pc.replace_substring_regex(ids, r"\.0$", "")
+    return ids
+
+
+def _refuse_nul(values: pa.ChunkedArray, origin: str | Path, name: str) -> None:
+    """Raise an `InputError` where a text has a NUL in it, which AnnData's files and many tools end at."""
+    if pa.types.is_string(values.type) and pc.any(pc.match_substring(values, "\0")).as_py():
+        row = pc.index(pc.match_substring(values, "\0"), True).as_py()
+        raise InputError(f"The `{printable(name)}` of {origin} has a NUL character in row {row}. Take it out.")
 
 
 def annotation_column(values: pa.ChunkedArray, origin: str | Path, name: str) -> pa.Array:
@@ -477,6 +550,14 @@ def id_from_text(text: pa.ChunkedArray) -> pa.ChunkedArray:
 def label_from_text(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the labels of a text format: int64, else float64, where all are such numbers; null where missing."""
     return _plain_numbers(_missing_as_null(text), {_INTEGER: pa.int64(), _NUMBER: pa.float64()})
+
+
+def with_decimal_points(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of text with points for decimal commas, if all of it is numbers or missing."""
+    there = _missing_as_null(text).drop_null()
+    if not len(there) or not pc.all(pc.match_substring_regex(there, r"^-?[0-9]+(,[0-9]+)?([eE][+-]?[0-9]+)?$")).as_py():
+        return text
+    return pc.replace_substring(text, ",", ".")
 
 
 def _missing_as_null(text: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -510,9 +591,14 @@ def rows_as_lists(batch: pa.RecordBatch, names: Sequence[str], rounded: np.ndarr
     with np.errstate(over="ignore", invalid="ignore"):
         for column, name in enumerate(names):
             values = batch.column(name)
-            block[:, column] = values.to_numpy(zero_copy_only=False)
-            # Without those that are missing, because whole numbers beside them would become float64.
-            rounded[column] += rounded_integers(values.drop_null().to_numpy(zero_copy_only=False)).sum()
+            # Without those that are missing, because whole numbers beside them would become float64, and round twice.
+            known = values.drop_null().to_numpy(zero_copy_only=False)
+            if values.null_count:
+                block[:, column] = np.nan
+                block[values.is_valid().to_numpy(zero_copy_only=False), column] = known
+            else:
+                block[:, column] = known
+            rounded[column] += rounded_integers(known).sum()
     return _as_lists(block)
 
 
@@ -564,6 +650,17 @@ def _is_numeric(kind: pa.DataType) -> bool:
     return any(matches(kind) for matches in numeric)
 
 
+def is_number(kind: pa.DataType) -> bool:
+    """Return whether a type is one of numbers, booleans not among them."""
+    return any(matches(kind) for matches in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal))
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the same values without what only says how they are kept: text is one, encoded or not."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.string() if _is_text(kind) else kind
+
+
 def _is_text(kind: pa.DataType) -> bool:
     return any(matches(kind) for matches in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
@@ -590,12 +687,24 @@ def unknown(origin: str | Path, what: str, key: str, name: str, known: Sequence[
         The names that the file has.
     """
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"It has {listed(known)}." if known else "It has none."
-    return InputError(f"`{key}` names the {what} {name!r}, which {origin} does not have. {hint}")
+    hint = f"Did you mean {quoted(near[0])}?" if near else f"It has {listed(known)}." if known else "It has none."
+    return InputError(f"`{key}` names the {what} {quoted(name)}, which {origin} does not have. {hint}")
 
 
-def listed(names: Iterable[object], most: int = 5) -> str:
+def listed(names: Iterable[object], most: int = MOST_LISTED) -> str:
     """Return the first `most` names, quoted for a message, and how many more there are."""
-    quoted = [repr(str(name)) for name in names]
-    more = f" and {len(quoted) - most} more" if len(quoted) > most else ""
-    return ", ".join(quoted[:most]) + more
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(map(quoted, texts[:most])) + more
+
+
+def quoted(value: object) -> str:
+    """Return a number, or a text quoted for a message and cut where it is long; what cannot be printed is escaped."""
+    return repr(f"{value[:MOST_SAID]}…" if isinstance(value, str) and len(value) > MOST_SAID else value)
+
+
+def printable(text: str) -> str:
+    """Return what a library says as one line for a message: cut where it is long, and without control characters."""
+    line = (text.splitlines() or [""])[0]
+    cut = f"{line[: 4 * MOST_SAID]}…" if len(line) > 4 * MOST_SAID else line
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in cut)

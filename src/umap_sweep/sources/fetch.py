@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import logging
 import socket
+import sys
 import urllib.error
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ import pyarrow.csv
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
-from umap_sweep.sources import data_table, reading, subset
+from umap_sweep.sources import data_table, members, permuted, reading, subset, text_format
 
 # Seconds without a byte after which a server counts as gone.
 TIMEOUT = 30
@@ -29,11 +30,16 @@ OWN_KEYS = {
     "sklearn": ("source", "name"),
     "tutorial_blobs": ("source", "seed", "rows", "dimensions"),
     "openml": ("source", "name", "version"),
-    "url": ("source", "sha256", "features", "exclude", "missing"),
-    "file": ("source", "sha256", "features", "exclude", "missing"),
+    "url": ("source", "sha256", "member", "features", "exclude", "missing", *text_format.KEYS),
+    "file": ("source", "sha256", "features", "exclude", "missing", *text_format.KEYS),
     "anndata": ("source", "layer", "obsm", "sha256", "missing"),
     "subset": ("source", "of", "where", "ids", "sample"),
+    "permuted": ("source", "of", "seed"),
+    "subsample": ("source", "of", "seed"),
 }
+
+# Those that are made from the features of another data set, whatever describes its rows.
+OF_FEATURES = ("permuted", "subsample")
 
 _NETWORK_ERRORS = (
     urllib.error.URLError,
@@ -46,7 +52,7 @@ _NETWORK_ERRORS = (
 
 
 def fetch(
-    source: Mapping[str, Any], path: str | Path | None, download: str | Path, parent: subset.Parent | None = None
+    source: Mapping[str, Any], path: reading.Files | None, download: str | Path, parent: subset.Parent | None = None
 ) -> data_table.Features:
     """Return the features of a source.
 
@@ -54,12 +60,12 @@ def fetch(
     ----------
     source : mapping
         One of the configuration's sources, valid by its schema.
-    path : str or Path or None
-        The file of sources `file` and `anndata`; other sources have none.
+    path : str or Path, or sequence of them, or None
+        The file of sources `file` and `anndata`, or several that are one table; other sources have none.
     download : str or Path
         Folder that keeps the raw downloads: a file that is there already, and is right, is not fetched again.
     parent : mapping of str to path, optional
-        The stored files of the data set that a subset is of.
+        The stored files of the data set that a subset, or permuted data, is of.
 
     Raises
     ------
@@ -75,19 +81,26 @@ def fetch(
         case "openml":
             return openml_data(**given, download=download)
         case "url":
-            path = download_file(source["url"], source["sha256"], download)
+            path = file_of_url(source, download)
         case "subset":
             assert parent is not None  # every subset has one
             return subset.read_features(source, parent)
+        case "permuted":
+            assert parent is not None  # likewise
+            return permuted.read_features(source, parent)
+        case "subsample":
+            assert parent is not None  # likewise
+            return subset.read_subsample(source, parent)
     assert path is not None  # the sources that are left, file and anndata, have one
-    if "sha256" in source and source["source"] != "url":
-        check_sha256(path, source["sha256"], path)
+    check_pinned(source, path)
     missing = source.get("missing", "refuse")
     if source["source"] == "anndata":
         from umap_sweep.sources import h5ad
 
-        return h5ad.read_features(path, source.get("layer"), source.get("obsm"), missing)
-    return reading.read_features(path, beside(source), source.get("features"), source.get("exclude", []), missing)
+        return h5ad.read_features(reading.files_of(path)[0], source.get("layer"), source.get("obsm"), missing)
+    return reading.read_features(
+        path, beside(source), source.get("features"), source.get("exclude", []), missing, source
+    )
 
 
 def beside(source: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -162,6 +175,7 @@ def openml_data(name: str, version: int, download: str | Path) -> data_table.Fea
     from sklearn.datasets import fetch_openml
 
     origin = f"OpenML's data set {name!r}, version {version},"
+    print(f"umap-sweep: {origin} is read, and downloaded where it is not there yet.", file=sys.stderr, flush=True)
     try:
         data = fetch_openml(name=name, version=version, data_home=str(download), as_frame=True)
     except _NETWORK_ERRORS as error:
@@ -177,6 +191,32 @@ def openml_data(name: str, version: int, download: str | Path) -> data_table.Fea
     features, target = data["data"], data["target"]
     del data  # it holds a second copy of every value
     return data_table.frame_features(features, target, origin)
+
+
+def file_of_url(source: Mapping[str, Any], download: str | Path) -> Path:
+    """Return the file of a source `url`: what is downloaded, or one file of an archive.
+
+    Parameters
+    ----------
+    source : mapping
+        With `url` and `sha256`, and where given `member` and `max_unpacked_mb`.
+    download : str or Path
+        Folder that both are kept in.
+
+    Raises
+    ------
+    InputError
+        See `download_file` and `members.unpack`.
+    """
+    member = source.get("member")
+    if not members.is_archive(kept_file(source["url"], source["sha256"], download).name):
+        if member is not None:
+            raise InputError(f"`member` is {member!r}, and {source['url']} is no .zip. Leave it out.")
+        return download_file(source["url"], source["sha256"], download)
+    if member is not None:
+        reading.suffix_of(member, member)
+    archive = download_file(source["url"], source["sha256"], download)
+    return members.unpack(archive, member, source.get("max_unpacked_mb"), download)
 
 
 def download_file(url: str, sha256: str, download: str | Path) -> Path:
@@ -206,7 +246,8 @@ def download_file(url: str, sha256: str, download: str | Path) -> Path:
     import requests
 
     kept_as = kept_file(url, sha256, download)
-    reading.suffix_of(kept_as.name, url)  # refuses an unknown format before a long download, not after it
+    if not members.is_archive(kept_as.name):
+        reading.suffix_of(kept_as.name, url)  # refuses an unknown format before a long download, not after it
     transfer = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT, chunk_size=2**20)
 
     def transfer_and_check(url: str, part: str, retriever: Any) -> None:
@@ -231,6 +272,16 @@ def kept_file(url: str, sha256: str, download: str | Path) -> Path:
     return Path(download) / f"{sha256[:16]}-{Path(unquote(urlsplit(url).path)).name}"
 
 
+def check_pinned(source: Mapping[str, Any], path: reading.Files) -> None:
+    """Raise an `InputError` where a file of the user's is another than its source says by `sha256`."""
+    if "sha256" not in source or source["source"] == "url":
+        return
+    files = reading.files_of(path)
+    if files[1:]:
+        raise InputError(f"`sha256` is of one file, and `path` names {len(files)}. Leave it out, or join the files.")
+    check_sha256(files[0], source["sha256"], files[0])
+
+
 def check_sha256(path: str | Path, expected: str, origin: str | Path) -> None:
     """Check a file's SHA-256, reading it in pieces.
 
@@ -247,7 +298,7 @@ def check_sha256(path: str | Path, expected: str, origin: str | Path) -> None:
     InputError
         Where the file is missing or has another SHA-256.
     """
-    reading.check_exists(path)
+    reading.check_there(path)  # what is downloaded has not its own name yet, which may say how it is packed
     with open(path, "rb") as opened:
         found = hashlib.file_digest(opened, "sha256").hexdigest()
     if found != expected:
@@ -260,7 +311,7 @@ def check_sha256(path: str | Path, expected: str, origin: str | Path) -> None:
 def compute(
     dataset: str,
     source: Mapping[str, Any],
-    path: str | Path | None,
+    path: reading.Files | None,
     download: str | Path | None,
     out: str | Path,
     parent: subset.Parent | None = None,
@@ -278,7 +329,8 @@ def compute(
     out : str or Path
         Receives the table of `data_table.Features`. Its record holds the numbers of rows and of those that the source
         has, the names of the features, how many values were missing in which of them, how many whole numbers were
-        rounded, and the `origin`: what of the source they depend on. The fingerprint is that of the features alone.
+        rounded, which columns were left out because they are not numeric, and the `origin`: what of the source they
+        depend on. The fingerprint is that of the features alone.
 
     Raises
     ------
@@ -301,12 +353,16 @@ def compute(
         feature_names=features.names,
         missing=features.missing,
         rounded=features.rounded,
+        not_numeric=[[name, value] for name, value in features.not_numeric.items()],
         origin=read_from,
     )
     store.write(out, table, record, dictionary=["label"] if "label" in table.column_names else False)
     logger.info(
         "%s: %d rows, %d features: %s", dataset, table.num_rows, len(features.names), data_table.listed(features.names)
     )
+    if features.not_numeric:
+        left = ", ".join(f"{name!r} ({value})" if value else repr(name) for name, value in features.not_numeric.items())
+        logger.info("%s: left out, because not numeric: %s", dataset, left)
     if features.missing:
         left_out = (features.source_rows or table.num_rows) - table.num_rows
         became = f"{left_out} rows are left out" if left_out else "medians stand for them"
@@ -327,21 +383,24 @@ def is_stored(features: data_table.Features, data: str | Path) -> bool:
     record = store.read_record(data)
     if fingerprint(features) != record["fingerprint"] or features.names != record["feature_names"]:
         return False
-    kept = store.read(data, ["row"]).column("row").to_pylist() if "row" in store.column_names(data) else None
-    return (None if features.rows is None else features.rows.tolist()) == kept
+    if features.rows is None or "row" not in store.column_names(data):
+        return features.rows is None and "row" not in store.column_names(data)
+    return np.array_equal(features.rows, store.numbers(store.read(data, ["row"]).column("row")))
 
 
-def origin(source: Mapping[str, Any], path: str | Path | None, parent: subset.Parent | None = None) -> dict[str, Any]:
+def origin(
+    source: Mapping[str, Any], path: reading.Files | None, parent: subset.Parent | None = None
+) -> dict[str, Any]:
     """Return what of a source its features depend on, by which a change is noticed without reading it.
 
     Parameters
     ----------
     source : mapping
         One of the configuration's sources.
-    path : str or Path or None
-        Its file, where it has one of the user's.
+    path : str or Path, or sequence of them, or None
+        Its file, where it has one of the user's, or its files.
     parent : mapping of str to path, optional
-        The stored files of the data set that a subset is of; they may be missing.
+        The stored files of the data set that a subset, or permuted data, is of; they may be missing.
 
     Returns
     -------
@@ -349,16 +408,19 @@ def origin(source: Mapping[str, Any], path: str | Path | None, parent: subset.Pa
         `settings`: the part of the source that decides which features it has. Where they are all columns but those with
         another use, the names of these are part of it. `file`: size in bytes, and when it was changed, in nanoseconds;
         not where the source has no file, or its content is pinned. Its path is no part of it, as a file may be moved.
-        `parent`: of a subset the fingerprints of these files.
+        `files`: a list of the same of several, in their order.
+        `parent`: the fingerprints of these files; where the source is one of `OF_FEATURES`, that of the features alone.
     """
     settings = {key: value for key, value in source.items() if key in OWN_KEYS[source["source"]]}
     if source["source"] in ("file", "url") and (settings.get("features") in (None, "numeric")):
         settings["beside"] = sorted({name for names in beside(source).values() for name in names})
     found: dict[str, Any] = {"settings": settings}
-    if path is not None and "sha256" not in source and Path(path).exists():
-        status = Path(path).stat()
-        found["file"] = {"size": status.st_size, "modified": status.st_mtime_ns}
+    files = [] if path is None or "sha256" in source else reading.files_of(path)
+    if files and all(one.exists() for one in files):
+        status = [{"size": one.stat().st_size, "modified": one.stat().st_mtime_ns} for one in files]
+        found |= {"files": status} if status[1:] else {"file": status[0]}
     if parent is not None:
-        stored = {name: Path(file) for name, file in parent.items() if Path(file).exists()}
+        names = ("data",) if source["source"] in OF_FEATURES else tuple(parent)
+        stored = {name: Path(parent[name]) for name in names if Path(parent[name]).exists()}
         found["parent"] = {name: store.read_record(file)["fingerprint"] for name, file in stored.items()}
     return found

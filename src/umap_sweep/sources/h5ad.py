@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def read_columns(path: str | Path, id_name: str | None = None, names: Sequence[s
     """
     with _opened(path) as file:
         obs = _read(file["obs"])
-        others = {name: pa.chunked_array([_labels(_column(obs, "label or annotations", name, path))]) for name in names}
+        others = {name: pa.chunked_array([labels(_column(obs, "label or annotations", name, path))]) for name in names}
         return reading.Columns(pa.chunked_array([_ids(obs, id_name, path)]), others)
 
 
@@ -162,7 +163,7 @@ def read_neighbors(path: str | Path, key: str = "neighbors") -> Neighbors:
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[h5py.File]:
-    reading.check_exists(path)
+    reading.check_file(path)
     remedy = "write it again with anndata 0.8 or later"
     with (
         reading.explaining_damage(path, ".h5ad", (KeyError, IndexError, RuntimeError), remedy),
@@ -172,6 +173,9 @@ def _opened(path: str | Path) -> Iterator[h5py.File]:
             raise InputError(
                 f"{path} is no AnnData file, or one of a version before 0.7. Read it with anndata and write it."
             )
+        if not all("_index" in file[name].attrs for name in ("obs", "var")):
+            # Such as where anndata has written a column without a name over the table itself.
+            raise InputError(f"obs or var of {path} is no table of named columns. Name them all and write it again.")
         yield file
 
 
@@ -246,7 +250,8 @@ def _from_sparse(group: h5py.Group, what: str) -> tuple[np.ndarray, np.ndarray]:
 def _frame_values(frame: pd.DataFrame, what: str) -> tuple[np.ndarray, list[str], np.ndarray]:
     numeric = frame.select_dtypes([np.bool, np.integer, np.floating]).columns
     if wrong := [name for name in frame.columns if name not in numeric]:
-        raise InputError(f"{what} has columns that are not numeric: {data_table.listed(wrong)}. Drop or encode them.")
+        said = data_table.with_examples(wrong, partial(data_table.first_values, frame))
+        raise InputError(f"{what} has columns that are not numeric: {said}. Drop or encode them.")
     data_table.check_matrix(frame.shape, np.dtype(np.float32), what)
     names = [str(name) for name in frame.columns]
     columns = (frame.iloc[:, place].dropna().to_numpy() for place in range(len(names)))
@@ -287,7 +292,8 @@ def _column(obs: pd.DataFrame, key: str, name: str, path: str | Path) -> pd.Seri
     return obs[name]
 
 
-def _labels(column: pd.Series) -> pa.Array:
+def labels(column: pd.Series) -> pa.Array:
+    """Return the values of a column of obs as label or annotation; categories are text."""
     values = _values(column)
     # Numbers that are categories, such as those of clusters, are names.
     return values.dictionary_decode().cast(pa.string()) if pa.types.is_dictionary(values.type) else values

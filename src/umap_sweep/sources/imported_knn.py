@@ -64,10 +64,11 @@ def read(
     InputError
         Where the file is missing, damaged or of another format, has other rows than the data, or too few neighbours;
         for a neighbour that is no row of the data or is there twice; for distances that are missing, infinite,
-        negative or do not ascend; and where another row is nearer than the row itself.
+        negative or do not ascend; and where another row is nearer than the row itself, or its distance to itself is
+        not 0.
     """
     suffix = Path(path).suffix.lower()
-    reading.check_exists(path)
+    reading.check_file(path)
     if suffix == ".h5ad":
         indices, distances = _from_graph(path, k, ids, metric, neighbors_key or "neighbors")
     else:
@@ -162,9 +163,10 @@ def _from_graph(path: str | Path, k: int, ids: pa.ChunkedArray, metric: str, key
     _check_rows(graph.distances.shape[0], len(ids), path)
     _check_names(graph.names, ids, path)
     if graph.metric and SAME_METRIC.get(graph.metric, graph.metric) != SAME_METRIC.get(metric, metric):
+        theirs = data_table.printable(graph.metric)
         raise InputError(
-            f"uns[{key!r}] of {path} was computed with the metric {graph.metric}, and knn.metric is {metric}. "
-            f"Set knn.metric to {graph.metric}, or compute the neighbours anew."
+            f"uns[{key!r}] of {path} was computed with the metric {theirs}, and knn.metric is {metric}. "
+            f"Set knn.metric to {theirs}, or compute the neighbours anew."
         )
     return _nearest_of_graph(graph.distances, k, path, graph.names)
 
@@ -182,7 +184,7 @@ def _nearest_of_graph(
         row = int(np.argmin(counts))
         raise InputError(
             f"{int(few.sum())} of {n_rows} rows of {path} have fewer neighbours beside themselves than the {k - 1} of "
-            f"knn.n_neighbors {k}: row {row} ({names[row]}) has {counts[row]}. "
+            f"knn.n_neighbors {k}: row {row} ({data_table.printable(names[row])}) has {counts[row]}. "
             f"Lower knn.n_neighbors to {max(counts[row] + 1, 2)}, or compute the neighbours anew with more."
         )
     logger = logging.getLogger("umap_sweep")
@@ -223,7 +225,7 @@ def _check_names(names: Sequence[str], ids: pa.ChunkedArray, path: str | Path) -
     if names != known and set(names) & set(known):
         row = next(row for row, (name, id) in enumerate(zip(names, known, strict=True)) if name != id)
         raise InputError(
-            f"Row {row} is {names[row]!r} in {path} and {known[row]!r} in the data. "
+            f"Row {row} is {data_table.quoted(names[row])} in {path} and {data_table.quoted(known[row])} in the data. "
             "Give the neighbours of the same rows, in the same order."
         )
 
@@ -261,4 +263,6 @@ def _check(indices: np.ndarray, distances: np.ndarray, path: str | Path) -> None
     own = np.take_along_axis(distances, itself.argmax(axis=1)[:, None], axis=1)[:, 0]
     late = np.zeros(indices.shape, dtype=bool)
     late[:, 0] = np.where(there, own > distances[:, 0] + rounding, distances[:, -1] > rounding)
-    refuse(late, "another row nearer than the row itself", "Put each row first, at the distance 0.", indices)
+    first = "Put each row first, at the distance 0."
+    refuse(late, "another row nearer than the row itself", first, indices)
+    refuse(itself & (distances > rounding), "a distance to itself that is not 0", first, distances)

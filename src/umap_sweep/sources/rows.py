@@ -30,7 +30,7 @@ MOST_NAMED = 1000
 def compute(
     dataset: str,
     source: Mapping[str, Any],
-    path: str | Path | None,
+    path: reading.Files | None,
     data: str | Path,
     out: str | Path,
     download: str | Path | None = None,
@@ -44,8 +44,8 @@ def compute(
         Its name in the configuration.
     source : mapping
         One of the configuration's sources, valid by its schema.
-    path : str or Path or None
-        The file of sources `file` and `anndata`; other sources have none.
+    path : str or Path, or sequence of them, or None
+        The file of sources `file` and `anndata`, or several that are one table; other sources have none.
     data : str or Path
         The stored features of the same data set.
     out : str or Path
@@ -54,7 +54,8 @@ def compute(
     download : str or Path or None
         Folder of raw downloads; beside `data` where it is not given.
     parent : mapping of str to path, optional
-        The stored files of the data set that a subset is of, whose label and annotations its rows have.
+        The stored files of the data set that a subset, or permuted data, is of, whose label and annotations its rows
+        have.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def compute(
     """
     record = store.read_record(data)
     download = Path(download or Path(data).with_name("download"))
-    path = _file_of(source, path, download)
+    path = _files_of(source, path, download)
     read_from, described = fetch.origin(source, path, parent), description(source)
     _check_features(source, path, download, data, read_from, parent)
     if parent is None:
@@ -85,7 +86,7 @@ def compute(
     for name in table.column_names[1:]:
         if missing := table.column(name).null_count:
             logging.getLogger("umap_sweep").info("%s is missing in %d of %d rows", name, missing, table.num_rows)
-    inputs = {"data": record["fingerprint"]}
+    inputs = store.inputs_of(data)
     also = {"origin": read_from, "description": described, "annotation_files": joined, "left_out": left_out}
     made = store.make_record("rows", {"dataset": dataset}, store.fingerprint(table), inputs, **also)
     store.write(out, table, made, dictionary=table.column_names[1:])
@@ -107,17 +108,17 @@ def description(source: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _file_of(source: Mapping[str, Any], path: str | Path | None, download: Path) -> Path | None:
+def _files_of(source: Mapping[str, Any], path: reading.Files | None, download: Path) -> reading.Files | None:
     if source["source"] == "url":
-        return fetch.download_file(source["url"], source["sha256"], download)
-    if path is not None and "sha256" in source:
-        fetch.check_sha256(path, source["sha256"], path)
-    return None if path is None else Path(path)
+        return fetch.file_of_url(source, download)
+    if path is not None:
+        fetch.check_pinned(source, path)
+    return path
 
 
 def _check_features(
     source: Mapping[str, Any],
-    path: Path | None,
+    path: reading.Files | None,
     download: Path,
     data: str | Path,
     read_from: Mapping[str, Any],
@@ -126,40 +127,43 @@ def _check_features(
     """Raise an `InputError` where the source no longer has the features that are stored."""
     if store.read_record(data)["origin"] == read_from:
         return
+    origin = reading.called(path) if path else source.get("of", source["source"])
     if not fetch.is_stored(fetch.fetch(source, path, download, parent), data):
         raise InputError(
-            f"{path or source['of']} has other features than those stored, because it was changed. Run again."
+            f"{data} has other features than {origin}, which was changed during the run, or the file is another's. "
+            f"Run again, and if this is said once more delete the file."
         )
-    logging.getLogger("umap_sweep").info("%s or its settings have changed, and its features are those stored", path)
+    logging.getLogger("umap_sweep").info("%s or its settings have changed, and its features are those stored", origin)
 
 
 def _columns(
-    source: Mapping[str, Any], path: Path | None, data: str | Path, rows: int
+    source: Mapping[str, Any], path: reading.Files | None, data: str | Path, rows: int
 ) -> tuple[pa.Array, pa.Array | None, list[tuple[str, pa.Array]]]:
     """Return the ids, the label, and the names and values of the own annotations, of all rows of the source."""
     if path is None:
         has_label = "label" in store.column_names(data)
         label = store.read(data, ["label"]).column("label").combine_chunks() if has_label else None
         return pa.array(np.arange(rows)), label, []
+    origin = reading.called(path)
     named = source.get("label")
     names = [name for name in source.get("annotations", []) if isinstance(name, str)]
     if source["source"] == "anndata":
         from umap_sweep.sources import h5ad
 
-        data_table.check_beside(fetch.beside(source), "column of obs", h5ad.obs_columns(path), path)
-        found = h5ad.read_columns(path, source.get("id"), _distinct([named, *names]))
+        data_table.check_beside(fetch.beside(source), "column of obs", h5ad.obs_columns(origin), origin)
+        found = h5ad.read_columns(origin, source.get("id"), _distinct([named, *names]))
     else:
         if named is None and (default := reading.default_label(path)) != source.get("id"):
             named = default
         wanted, excluded = _distinct([named, *names]), source.get("exclude", [])
-        found = reading.read_columns(path, source.get("id"), wanted, excluded, rows)
-    ids = pa.array(np.arange(rows)) if found.ids is None else data_table.id_column(found.ids, path)
+        found = reading.read_columns(path, source.get("id"), wanted, excluded, rows, source)
+    ids = pa.array(np.arange(rows)) if found.ids is None else data_table.id_column(found.ids, origin)
     if len(ids) != rows:
-        raise InputError(f"{path} has {len(ids)} rows and the stored data {rows}, because it was changed. Run again.")
+        raise InputError(f"{origin} has {len(ids)} rows and the stored data {rows}, because it was changed. Run again.")
     if source.get("id") is None and found.ids is not None and source["source"] != "anndata":
-        logging.getLogger("umap_sweep").info("The ids are the names that %s has for its rows", path)
-    values = {name: data_table.annotation_column(found.others[name], path, name) for name in names}
-    label = None if named is None else data_table.label_column(found.others[named], path)
+        logging.getLogger("umap_sweep").info("The ids are the names that %s has for its rows", origin)
+    values = {name: data_table.annotation_column(found.others[name], origin, name) for name in names}
+    label = None if named is None else data_table.label_column(found.others[named], origin)
     return ids, label, list(values.items())
 
 
@@ -198,9 +202,15 @@ def _joined(entry: Mapping[str, Any], ids: pa.Array, joined: dict[str, dict[str,
     found = _annotation_columns(path, entry)
     if found.ids is None:
         raise InputError(f"The annotations in {path} have no ids. Name the column that holds them as `id`.")
-    keys = data_table.id_column(found.ids, path).cast(pa.string())
-    places = pc.index_in(ids.cast(pa.string()), value_set=keys)
+    if not found.others:
+        raise InputError(
+            f"{path} has no column beside its ids, so that it describes nothing. Give one that has, or none."
+        )
+    keys = data_table.id_column(data_table.joinable(found.ids), path).cast(pa.string())
+    places = pc.index_in(data_table.joinable(ids).cast(pa.string()), value_set=keys)
     matched = len(ids) - places.null_count
+    if not len(keys):
+        raise InputError(f"The annotations in {path} have no rows. Give a file with some, or leave it out.")
     if not matched:
         raise InputError(
             f"No id in {path} is one of the data's: it has {data_table.listed(keys[:2].to_pylist())}, and the data "
@@ -222,16 +232,19 @@ def _annotation_columns(path: Path, entry: Mapping[str, Any]) -> reading.Columns
 
         return h5ad.read_columns(path, entry.get("id"), h5ad.obs_columns(path) if wanted is None else wanted)
     if wanted is None:
-        wanted = [name for name in reading.column_names(path) if name != entry.get("id")]
-    return reading.read_columns(path, entry.get("id"), wanted)
+        wanted = [name for name in reading.column_names(path, entry) if name != entry.get("id")]
+    return reading.read_columns(path, entry.get("id"), wanted, text=entry)
 
 
 def _check_names(names: Sequence[str]) -> None:
     for name, count in Counter(names).items():
+        called = data_table.quoted(name)
+        if "\0" in name:
+            raise InputError(f"An annotation is called {called}, with a NUL character. Rename it in its file.")
         if TAKEN.fullmatch(name):
-            raise InputError(f"An annotation is called {name!r}, as a column of the results is. Rename it in its file.")
+            raise InputError(f"An annotation is called {called}, as a column of the results is. Rename it in its file.")
         if count > 1:
-            raise InputError(f"Two annotations are called {name!r}. Rename one, or leave it out of `columns`.")
+            raise InputError(f"Two annotations are called {called}. Rename one, or leave it out of `columns`.")
 
 
 def _left_out(ids: pa.Array, kept: pa.ChunkedArray | None) -> list[Any]:
