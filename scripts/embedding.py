@@ -3,10 +3,5 @@
 from umap_sweep import job
 from umap_sweep.results import embedding
 
-with job.running(snakemake.log[0], snakemake.params.code):
-    embedding.compute(
-        snakemake.input.layouts,
-        snakemake.input.rows,
-        list(snakemake.output),
-        snakemake.params.cell_keys,
-    )
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
+    embedding.compute(snakemake.input.layouts, snakemake.input.rows, list(snakemake.output))

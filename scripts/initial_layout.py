@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.stages import initial_layout
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     initial_layout.compute(
         snakemake.input.data,
         snakemake.input.knn,

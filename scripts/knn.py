@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.stages import knn
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, [snakemake.input.data]):
     knn.make(
         snakemake.input.data,
         snakemake.input.imported or None,

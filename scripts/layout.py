@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.stages import layouts
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     layouts.compute(
         snakemake.input.edges,
         snakemake.input.vertices,

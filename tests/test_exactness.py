@@ -1,10 +1,12 @@
 """Every cell equals umap-learn's own call on the pruned k-NN, and the k-NN is umap-learn's own, bit for bit."""
 
+import chains
 import numpy as np
 import pytest
 from conftest import Stages
 from sklearn.datasets import load_digits
 
+from umap_sweep.errors import InputError
 from umap_sweep.stages.spectral import deterministic_arpack
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:umap")
@@ -138,12 +140,36 @@ def test_other_inits(tmp_path, init, n_components):
         {"local_connectivity": 2.7},
         {"local_connectivity": 0.0, "set_op_mix_ratio": 0.3},
         {"set_op_mix_ratio": 0.0},
+        {"disconnection_distance": 3.0},
     ],
     ids=str,
 )
 def test_other_parameters(tmp_path, umap):
     stages = Stages(tmp_path, clouds(500, 9))
     assert_same_bits(stages.cell(10, 0.3, 7, **umap), stages.plain(10, 0.3, 7, **umap))
+
+
+def test_rows_whose_every_edge_is_too_weak(tmp_path):
+    """umap-learn gives them no place, because it looks for rows without edges after it has dropped the weak ones."""
+    stages = Stages(tmp_path, load_digits().data)
+    found = stages.cell(10, 0.1, 10, set_op_mix_ratio=0.0)
+    assert_same_bits(found, stages.plain(10, 0.1, 10, set_op_mix_ratio=0.0))
+    assert np.isnan(found).all(axis=1).sum() == 37
+
+
+@pytest.mark.parametrize(("rows", "n_components"), [(4, 2), (5, 2), (6, 2), (4, 1), (60, 40)])
+def test_small_graphs(tmp_path, rows, n_components):
+    """SciPy takes no more Lanczos vectors than there are rows."""
+    stages = Stages(tmp_path, clouds(rows, 50), k=rows - 1)
+    umap = {"n_components": n_components, "n_epochs": 20}
+    assert_same_bits(stages.cell(rows - 1, 0.1, 10, **umap), stages.plain(rows - 1, 0.1, 10, **umap))
+
+
+@pytest.mark.parametrize("rows", [200, 4200])
+def test_a_metric_that_writes_into_its_rows(tmp_path, rows):
+    """symmetric_kl makes each row sum to 1 as it is measured, so that what was measured before decides last bits."""
+    stages = Stages(tmp_path, np.abs(clouds(rows, 6)), metric="symmetric_kl", k=12)
+    assert_same_bits(stages.cell(8, 0.1, 10, n_epochs=20), stages.plain(8, 0.1, 10, n_epochs=20))
 
 
 @pytest.mark.parametrize("rows", [300, 4300])
@@ -177,6 +203,24 @@ def test_knn_is_umaps_own_below_4096_rows(tmp_path, metric):
     assert np.array_equal(distances.view(np.uint64), expected[1].view(np.uint64))
 
 
+@pytest.mark.parametrize("rows", [200, 4300])
+def test_knn_of_a_metric_that_writes_into_its_rows(tmp_path, rows):
+    from sklearn.metrics import pairwise_distances
+    from umap.distances import named_distances
+    from umap.umap_ import nearest_neighbors
+
+    stages = Stages(tmp_path, np.abs(clouds(rows, 6)), metric="symmetric_kl", k=12)
+    features = np.ascontiguousarray(stages.features, dtype=np.float32)
+    if rows < 4096:
+        matrix = pairwise_distances(features.copy(), metric=named_distances["symmetric_kl"])
+        expected = nearest_neighbors(matrix, 12, "precomputed", {}, False, None)
+    else:
+        random_state = np.random.RandomState(10)
+        expected = nearest_neighbors(features.copy(), 12, "symmetric_kl", {}, False, random_state, n_jobs=1)
+    for found, other in zip(knn_arrays(stages), expected[:2], strict=True):
+        assert found.tobytes() == other.astype(found.dtype).tobytes()
+
+
 @pytest.mark.parametrize("n_jobs", [1, 3])
 def test_knn_is_umaps_own_from_4096_rows(tmp_path, n_jobs):
     from umap.umap_ import nearest_neighbors
@@ -189,3 +233,22 @@ def test_knn_is_umaps_own_from_4096_rows(tmp_path, n_jobs):
     assert np.array_equal(indices, expected[0])
     assert np.array_equal(distances.view(np.uint32), expected[1].view(np.uint32))
     assert stages.n_jobs == n_jobs
+
+
+@pytest.mark.parametrize("number", [675, 685, 962])
+def test_a_graph_with_undefined_weights_is_refused(tmp_path, number):
+    """umap-learn lays it out, and what it shows is chance."""
+    one = chains.case(1, number)
+    stages = Stages(tmp_path, one["features"], metric=one["metric"], k=one["k"])
+    with pytest.raises(InputError, match=r"have an undefined weight.*Use umap\.local_connectivity 1"):
+        stages.cell(one["n_neighbors"], one["min_dist"], one["seed"], **one["umap"])
+
+
+def test_distances_beyond_numbers_are_said_to_be_that(tmp_path):
+    random = np.random.RandomState(0)
+    with pytest.raises(InputError, match="beyond what numbers can hold: values of the features reach"):
+        Stages(tmp_path, random.uniform(-3e38, 3e38, size=(60, 3)))
+    groups = np.repeat([-3.3e38, 0.0, 3.3e38], 20)[:, None] + random.uniform(0, 1e36, size=(60, 3))
+    stages = Stages(tmp_path, groups, metric="chebyshev")
+    with pytest.raises(InputError, match="components are undefined under the metric, or beyond what numbers can hold"):
+        stages.cell(8, 0.1, 10, n_epochs=20, n_components=1)

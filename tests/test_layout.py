@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from umap_sweep.cells import curve
 from umap_sweep.stages import layout, vectors
 from umap_sweep.stages.lanes import LANES
 
@@ -24,7 +25,7 @@ def random_case(seed: int) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str,
     if random.uniform() < 0.3:
         initial = np.round(initial)  # ties, zeros and steps between representable numbers
     spread = random.choice([0.3, 1.0, 1.0, 4.0])
-    a, b = layout.curve_parameters(spread, spread * random.choice([0.0, 0.1, 0.5, 0.9, 1.0]))
+    a, b = curve.parameters(spread, spread * random.choice([0.0, 0.1, 0.5, 0.9, 1.0]))
     graph = {
         "head": head,
         "tail": tail,
@@ -84,7 +85,7 @@ def test_cells_side_by_side(seed):
     random = np.random.RandomState(seed)
     kept = initial.copy()
     spreads = random.choice([0.3, 1.0, 1.0, 4.0], random.randint(1, 2 * LANES + 2))
-    curves = [layout.curve_parameters(spread, spread * random.choice([0.0, 0.2, 0.5, 0.9, 1.0])) for spread in spreads]
+    curves = [curve.parameters(spread, spread * random.choice([0.0, 0.2, 0.5, 0.9, 1.0])) for spread in spreads]
     del parameters["a"], parameters["b"]
     found = layout.optimize_cells(initial, **graph, curves=curves, **parameters)
     assert len(found) == len(curves)
@@ -107,7 +108,7 @@ def test_bits_in_a_long_run():
         "rng_state": np.array([1, 2, 3]),
     }
     parameters = {"n_epochs": 100, "repulsion_strength": 1.0, "learning_rate": 1.0, "negative_sample_rate": 5}
-    curves = [layout.curve_parameters(1.0, min_dist) for min_dist in (0.0, 0.2, 0.9)]
+    curves = [curve.parameters(1.0, min_dist) for min_dist in (0.0, 0.2, 0.9)]
     cells = layout.optimize_cells(initial, **graph, curves=curves, **parameters)
     parameters |= dict(zip("ab", curves[1], strict=True))
     found = layout.optimize(initial, **graph, **parameters)

@@ -128,8 +128,9 @@ def test_together_or_alone_the_files_are_the_same(tmp_path):
     umap = UMAP_DEFAULTS | {"n_epochs": 30, "n_components": 3}
     stages.cell(10, 0.1, 3, **umap)
     start = [*(tmp_path / f"{name}.parquet" for name in ("edges", "vertices", "start"))]
-    alone = [tmp_path / f"alone_{min_dist}.parquet" for min_dist in MIN_DIST]
-    together = [tmp_path / f"together_{min_dist}.parquet" for min_dist in MIN_DIST]
+    # A file says where it belongs by the end of its path.
+    alone = [tmp_path / "alone" / "cells" / f"{min_dist}.parquet" for min_dist in MIN_DIST]
+    together = [tmp_path / "together" / "cells" / f"{min_dist}.parquet" for min_dist in MIN_DIST]
     for path, min_dist in zip(alone, MIN_DIST, strict=True):
         layouts.compute(*start, [path], [min_dist], {"seed": 3}, umap)
     costs = [tmp_path / f"{min_dist}.json" for min_dist in MIN_DIST]

@@ -4,7 +4,8 @@
 rule graph:
     """Prune the k-NN to one n_neighbors, and make its fuzzy graph."""
     input:
-        knn=KNN_FILE,
+        knn=checked(KNN_FILE),
+        rows=rows_of_target,
     output:
         edges=EDGES_FILE,
         vertices=VERTICES_FILE,
@@ -19,8 +20,8 @@ rule graph:
         mem_mb=memory_of(GRAPH_JOB, "n_neighbors"),
         runtime=minutes_of(GRAPH_JOB, "n_neighbors"),
     params:
-        code=code_of("graph"),
-        umap=only("n_components", "n_epochs", "init", "set_op_mix_ratio", "local_connectivity"),
+        code=code_of("graph", "knn", *(["rows"] if "target" in SETTINGS["umap"] else [])),
+        umap=only("n_components", "n_epochs", "init", "set_op_mix_ratio", "local_connectivity", *OF_GRAPH),
         held=HELD,
     script:
         "../../scripts/graph.py"
@@ -29,16 +30,16 @@ rule graph:
 rule initial_layout:
     """Place every point where the layout starts, for one n_neighbors and seed."""
     input:
-        data=DATA_FILE,
+        data=checked(FEATURES_FILE),
         knn=KNN_FILE,
         edges=EDGES_FILE,
         vertices=VERTICES_FILE,
     output:
         INITIAL_LAYOUT_FILE,
     log:
-        f"results/{{dataset}}/logs/initial_layout/{GRID_ROW}.log",
+        f"results/{{dataset}}/logs/initial_layout/{START}.log",
     benchmark:
-        f"results/{{dataset}}/benchmarks/initial_layout/{GRID_ROW}.tsv"
+        f"results/{{dataset}}/benchmarks/initial_layout/{START}.tsv"
     priority: longest_first_of_graphs
     conda:
         "../../envs/umap-sweep.yaml"
@@ -46,8 +47,8 @@ rule initial_layout:
         mem_mb=memory_of("initial_layout"),
         runtime=minutes_of("initial_layout"),
     params:
-        code=code_of("initial_layout"),
-        umap=only("n_components", "init", "metric_kwds"),
+        code=code_of("initial_layout", FEATURES, "knn", "graph"),
+        umap=only("n_components", "init", "metric_kwds", "densmap"),
         held=HELD,
     script:
         "../../scripts/initial_layout.py"
@@ -58,7 +59,7 @@ rule layout:
     input:
         edges=EDGES_FILE,
         vertices=VERTICES_FILE,
-        initial_layout=start_of_cell,
+        initial_layout=checked(INITIAL_LAYOUT_FILE),
     output:
         layouts=[LAYOUT_FILE],
         costs=[COST_FILE],
@@ -73,9 +74,9 @@ rule layout:
         mem_mb=memory_of("layout"),
         runtime=minutes_of("layout"),
     params:
-        code=code_of("layout"),
+        code=code_of("layout", "graph", "initial_layout"),
         key=row_key,
         min_dist=min_dists,
-        umap=only("n_components", "spread", "repulsion_strength", "learning_rate", "negative_sample_rate"),
+        umap=only(*OF_LAYOUTS),
     script:
         "../../scripts/layout.py"

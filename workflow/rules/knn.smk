@@ -4,13 +4,13 @@
 rule cached_knn:
     """Compute the k-NN for the largest k, or take one made elsewhere; from the cache between workflows where it is there."""
     input:
-        data=DATA_FILE,
+        data=checked(FEATURES_FILE),
         imported=imported_knn,
         rows=rows_of_imported_knn,
     output:
         KNN_FILE,
     log:
-        f"results/{{dataset}}/logs/knn/metric={{metric}}/{KNN}.log",
+        f"results/{{dataset}}/logs/knn/{SEARCHED}/{KNN}.log",
     cache: CACHED
     conda:
         "../../envs/umap-sweep.yaml"
@@ -19,7 +19,7 @@ rule cached_knn:
         mem_mb=memory_of("knn"),
         runtime=minutes_of("knn"),
     params:
-        code=code_of("knn"),
+        code=code_of("knn", FEATURES),
         metric="{metric}",
         k="{knn_k}",
         seed="{knn_seed}",
@@ -36,7 +36,7 @@ rule cached_knn:
 use rule cached_knn as knn with:
     """Compute the k-NN for the largest k, or take one made elsewhere."""
     benchmark:
-        f"results/{{dataset}}/benchmarks/knn/metric={{metric}}/{KNN}.tsv"
+        f"results/{{dataset}}/benchmarks/knn/{SEARCHED}/{KNN}.tsv"
 
 
 if CACHED:

@@ -7,6 +7,7 @@ it never finds that code again: it identifies such arguments by names that it dr
 from __future__ import annotations
 
 import fcntl
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,5 +57,9 @@ def one_at_a_time() -> Iterator[None]:
     folder = Path(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logging.getLogger("umap_sweep").info("Another job compiles NN-descent; this one waits for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -12,6 +12,8 @@ import numba
 import numpy as np
 from numba import types
 
+from umap_sweep import arithmetic, environment
+
 # umap-learn's constants: when the search for a bandwidth ends, and the least bandwidth as a share of the mean distance.
 TOLERANCE = 1e-5
 LEAST_SHARE_OF_MEAN = 1e-3
@@ -27,7 +29,7 @@ _STARTS = types.Array(types.int64, 1, "C", readonly=True)
 
 
 @numba.njit
-def _mean(distances):
+def mean_distance(distances):
     """Return a mean as numba computes it in a parallel loop: a sum in single precision, divided in double."""
     total = types.float32(0.0)
     for i in range(distances.shape[0]):
@@ -37,7 +39,7 @@ def _mean(distances):
 
 
 @numba.njit
-def _nearest(distances, local_connectivity):
+def nearest_distance(distances, local_connectivity):
     """Return the distance within which a row's neighbours count as fully connected."""
     positive = distances[distances > 0.0]
     whole = int(np.floor(local_connectivity))
@@ -56,7 +58,13 @@ def _nearest(distances, local_connectivity):
 
 
 @numba.njit
-def _bandwidth(distances, rho, target):
+def falling(x, portable):
+    """Return e to the power of -x, by the C library or by `arithmetic`."""
+    return arithmetic.exp(-x) if portable else np.exp(-x)
+
+
+@numba.njit
+def bandwidth(distances, rho, target, portable=False):
     """Return the bandwidth under which a row's strengths add up to `target`, by bisection.
 
     umap-learn declares the variables of this search single precision, but in its parallel loop numba makes them double.
@@ -66,7 +74,7 @@ def _bandwidth(distances, rho, target):
         total = 0.0
         for j in range(1, distances.shape[0]):
             beyond = distances[j] - rho
-            total += np.exp(-(beyond / middle)) if beyond > 0 else 1.0
+            total += falling(beyond / middle, portable) if beyond > 0 else 1.0
         if np.fabs(total - target) < TOLERANCE:
             break
         if total > target:
@@ -78,15 +86,18 @@ def _bandwidth(distances, rho, target):
     return types.float32(middle)
 
 
-@numba.njit(types.void(_INDEX_TABLE, _FLOAT_TABLE, types.float64, types.float64, types.float32[:, ::1]), cache=True)
-def _strengths(indices, distances, target, local_connectivity, strengths):
+@numba.njit(
+    types.void(_INDEX_TABLE, _FLOAT_TABLE, types.float64, types.float64, types.boolean, types.float32[:, ::1]),
+    cache=True,
+)
+def _strengths(indices, distances, target, local_connectivity, portable, strengths):
     """Write the strength of each row's connection to each of its neighbours."""
-    mean_of_all = types.float32(_mean(distances))
+    mean_of_all = types.float32(mean_distance(distances))
     for i in range(distances.shape[0]):
         row = distances[i]
-        rho = _nearest(row, local_connectivity)
-        sigma = _bandwidth(row, rho, target)
-        least = LEAST_SHARE_OF_MEAN * (_mean(distances[i : i + 1]) if rho > 0.0 else mean_of_all)
+        rho = nearest_distance(row, local_connectivity)
+        sigma = bandwidth(row, rho, target, portable)
+        least = LEAST_SHARE_OF_MEAN * (mean_distance(distances[i : i + 1]) if rho > 0.0 else mean_of_all)
         if sigma < least:
             sigma = types.float32(least)
         for j in range(indices.shape[1]):
@@ -95,10 +106,12 @@ def _strengths(indices, distances, target, local_connectivity, strengths):
             elif row[j] - rho <= 0.0 or sigma == 0.0:
                 strengths[i, j] = 1.0
             else:
-                strengths[i, j] = np.exp(-((row[j] - rho) / sigma))
+                strengths[i, j] = falling((row[j] - rho) / sigma, portable)
 
 
-def membership_strengths(indices: np.ndarray, distances: np.ndarray, local_connectivity: float = 1.0) -> np.ndarray:
+def membership_strengths(
+    indices: np.ndarray, distances: np.ndarray, local_connectivity: float = 1.0, portable: bool | None = None
+) -> np.ndarray:
     """Return how strongly each row is connected to each of its neighbours.
 
     Parameters
@@ -109,6 +122,9 @@ def membership_strengths(indices: np.ndarray, distances: np.ndarray, local_conne
         Nearest first, the row itself included; used in single precision.
     local_connectivity : float, default 1
         Number of nearest neighbours that count as fully connected.
+    portable : bool, optional
+        Whether to compute in arithmetic that no CPU changes, with other last bits than umap-learn's; by default where
+        this process is held to `portable`.
 
     Returns
     -------
@@ -117,8 +133,12 @@ def membership_strengths(indices: np.ndarray, distances: np.ndarray, local_conne
     """
     strengths = np.empty(indices.shape, dtype=np.float32)
     distances = np.ascontiguousarray(distances, dtype=np.float32)
-    target = np.log2(float(indices.shape[1]))
-    _strengths(np.ascontiguousarray(indices, dtype=np.int32), distances, target, local_connectivity, strengths)
+    portable = environment.is_portable() if portable is None else portable
+    width = float(indices.shape[1])
+    target = arithmetic.log2(width) if portable else np.log2(width)
+    _strengths(
+        np.ascontiguousarray(indices, dtype=np.int32), distances, target, local_connectivity, portable, strengths
+    )
     return strengths
 
 
@@ -218,7 +238,7 @@ def _transposed(
 
 
 def union(
-    indices: np.ndarray, strengths: np.ndarray, set_op_mix_ratio: float, n_epochs: int
+    indices: np.ndarray, strengths: np.ndarray, set_op_mix_ratio: float, n_epochs: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the fuzzy graph as edges, without those that are too weak to be sampled once in `n_epochs` epochs.
 
@@ -231,7 +251,8 @@ def union(
         From `membership_strengths`.
     set_op_mix_ratio : float
         1 for the fuzzy union of both directions, 0 for their intersection.
-    n_epochs : int
+    n_epochs : float
+        With infinity no edge is left out.
 
     Returns
     -------
@@ -239,7 +260,8 @@ def union(
         By head, then by tail; each edge is there in both directions.
     weight : ndarray of float32, shape (n_edges,)
     disconnected : ndarray of bool, shape (n,)
-        Rows without any edge, not even one of the weak ones that were left out.
+        Rows without any edge. Those whose every edge was left out are among them, because umap-learn leaves edges out
+        of the graph in which it looks for such rows.
     """
     n_rows = len(indices)
     there = strengths != 0.0
@@ -259,8 +281,8 @@ def union(
         _merge(*own, *other, set_op_mix_ratio, 1.0 - set_op_mix_ratio, least, *found)
         return found
 
-    degrees, largest, *_ = merge(np.float32(0.0), 0)
+    _, largest, *_ = merge(np.float32(0.0), 0)
     least = largest.max() / np.float32(n_epochs)
     kept, *_ = merge(least, 0)
     _, _, head, tail, weight = merge(least, int(kept.sum()))
-    return head, tail, weight, degrees == 0
+    return head, tail, weight, kept == 0

@@ -10,6 +10,7 @@ import scipy.sparse
 import scipy.sparse.csgraph
 
 from umap_sweep import store
+from umap_sweep.cells.keys import OF_GRAPH
 from umap_sweep.errors import InputError
 from umap_sweep.stages import fuzzy
 from umap_sweep.stages.spectral import connected_layout
@@ -53,6 +54,11 @@ def fuzzy_graph(
     n_epochs: int,
     set_op_mix_ratio: float = 1.0,
     local_connectivity: float = 1.0,
+    disconnection_distance: float | None = None,
+    target: np.ndarray | None = None,
+    target_metric: str = "categorical",
+    target_weight: float = 0.5,
+    densmap: bool = False,
 ) -> tuple[scipy.sparse.coo_matrix, np.ndarray]:
     """Return the fuzzy graph that `umap.UMAP.fit` of umap-learn 0.5.12 lays out, from a pruned k-NN.
 
@@ -61,11 +67,15 @@ def fuzzy_graph(
     indices, distances : ndarray, shape (n, n_neighbors)
         From `prune`. As in umap-learn, overwritten with -1 and infinity where the metric disconnects two rows.
     metric : str
-        Decides from which distance on rows count as disconnected.
+        Decides from which distance on rows count as disconnected, where `disconnection_distance` does not.
     n_epochs : int
         Edges that are too weak to be sampled once in as many epochs are left out.
-    set_op_mix_ratio, local_connectivity : float
+    set_op_mix_ratio, local_connectivity, disconnection_distance, target_metric, target_weight
         umap-learn's parameters of these names.
+    target : ndarray, shape (n,), optional
+        From `umap_sweep.sources.target.target_of`, where the run is supervised.
+    densmap : bool, default False
+        Whether the layout keeps densities, for which umap-learn's default number of epochs is another one.
 
     Returns
     -------
@@ -74,15 +84,24 @@ def fuzzy_graph(
     disconnected : ndarray of bool, shape (n,)
         Rows without any neighbour.
     """
-    separate = distances >= DISCONNECTION_DISTANCES.get(metric, np.inf)
+    if disconnection_distance is None:
+        disconnection_distance = DISCONNECTION_DISTANCES.get(metric, np.inf)
+    separate = distances >= disconnection_distance
     indices[separate] = -1
     distances[separate] = np.inf
     strengths = fuzzy.membership_strengths(indices, distances, local_connectivity)
     # With ten epochs or fewer, umap-learn drops edges by its default number of epochs instead.
-    epochs = n_epochs if n_epochs > 10 else default_epochs(len(indices))
-    head, tail, weight, disconnected = fuzzy.union(indices, strengths, set_op_mix_ratio, epochs)
-    n_rows = len(indices)
-    return scipy.sparse.coo_matrix((weight, (head, tail)), shape=(n_rows, n_rows)), disconnected
+    epochs = n_epochs if n_epochs > 10 else default_epochs(len(indices), densmap)
+    # A target meets all edges, also those that are too weak to be sampled.
+    kept_by = epochs if target is None else np.inf
+    head, tail, weight, disconnected = fuzzy.union(indices, strengths, set_op_mix_ratio, kept_by)
+    n_rows, n_neighbors = indices.shape
+    edges = scipy.sparse.coo_matrix((weight, (head, tail)), shape=(n_rows, n_rows))
+    if target is None:
+        return edges, disconnected
+    from umap_sweep.stages import supervised  # umap-learn takes seconds to import
+
+    return supervised.sampled(supervised.intersection(edges, target, target_metric, target_weight, n_neighbors), epochs)
 
 
 def compute(
@@ -92,6 +111,7 @@ def compute(
     n_neighbors: int,
     umap: dict[str, Any],
     blas_threads: int = 1,
+    rows: str | Path | None = None,
 ) -> None:
     """Make and store the graph of one n_neighbors.
 
@@ -100,7 +120,8 @@ def compute(
     knn : path
         The stored k-NN.
     edges_out : path
-        Receives `head`, `tail` (int32) and `weight` (float32), one row for each direction of each edge.
+        Receives `head`, `tail` (int32) and `weight` (float32), one row for each direction of each edge; for densMAP
+        `distance` (float32) too.
     vertices_out : path
         Receives `disconnected` (bool), one row for each row of the data. Where the graph is connected and `init` is
         spectral, it receives the spectral layout `spectral_1` … `spectral_d` (float64) too. Where `init` is
@@ -111,18 +132,28 @@ def compute(
         The configuration's `umap` section.
     blas_threads : int, default 1
         See `umap_sweep.stages.spectral.deterministic_arpack`.
+    rows : path, optional
+        The table of rows that has the target of a supervised run.
 
     Raises
     ------
     InputError
-        Where an input is damaged or the k-NN has fewer neighbours, where no row has a neighbour, and where the graph is
+        Where an input is damaged, a target cannot be taken, or the k-NN has fewer neighbours, where no row has a
+        neighbour, or one has none and densMAP is asked for, where an edge's weight is undefined, and where the graph is
         too small for its spectral layout.
     """
     logger = logging.getLogger("umap_sweep")
     knn_record = store.read_record(knn)
     indices, distances = prune(knn, n_neighbors)
     n_rows = len(indices)
-    n_epochs = umap["n_epochs"] or default_epochs(n_rows)
+    densities = umap.get("densmap", False)
+    n_epochs = umap["n_epochs"] or default_epochs(n_rows, densities)
+    target = None
+    if rows is not None:
+        from umap_sweep.sources.target import UNLABELLED, target_of
+
+        target = target_of(rows, umap["target"], umap["target_metric"])
+        logger.info("Supervised by %s: %d rows without a label", umap["target"], (target == UNLABELLED).sum())
     edges, disconnected = fuzzy_graph(
         indices,
         distances,
@@ -130,12 +161,37 @@ def compute(
         n_epochs,
         umap["set_op_mix_ratio"],
         umap["local_connectivity"],
+        umap.get("disconnection_distance"),
+        target,
+        umap.get("target_metric", "categorical"),
+        umap.get("target_weight", 0.5),
+        densities,
     )
+    if densities:
+        from umap_sweep.stages import densmap
+
+        apart = densmap.distances_of_edges(indices, distances, edges.row, edges.col)
     del indices, distances
-    if edges.nnz == 0:
+    if undefined := int(np.isnan(edges.data).sum()):
         raise InputError(
-            f"With n_neighbors {n_neighbors} no row has a neighbour under the metric {knn_record['key']['metric']}; "
-            f"choose another metric or more neighbours."
+            f"{undefined} of {edges.nnz} edges at n_neighbors {n_neighbors} have an undefined weight, because rows are "
+            f"at the largest distance of {knn_record['key']['metric']} from nearest neighbours; a layout would mean "
+            f"nothing. Use umap.local_connectivity 1 or another metric, or leave out rows that share nothing."
+        )
+    if edges.nnz == 0:
+        within = umap.get("disconnection_distance")
+        raise InputError(
+            f"With n_neighbors {n_neighbors} no row has a neighbour "
+            + (
+                f"under the metric {knn_record['key']['metric']}; choose another metric or more neighbours."
+                if within is None
+                else f"nearer than umap.disconnection_distance {within}; raise it, or remove the key."
+            )
+        )
+    if densities and disconnected.any():
+        raise InputError(
+            f"{disconnected.sum()} rows have no neighbour at n_neighbors {n_neighbors}, and so no radius, by which "
+            f"densMAP would lose the place of every row; leave these rows out, or set umap.densmap to false."
         )
     logger.info("n_neighbors %d: %d rows, %d disconnected", n_neighbors, n_rows, disconnected.sum())
     n_components, components = scipy.sparse.csgraph.connected_components(edges)
@@ -155,10 +211,12 @@ def compute(
     if eigenvectors is not None:
         vertices |= {f"spectral_{d + 1}": eigenvectors[:, d] for d in range(umap["n_components"])}
     key = {name: umap[name] for name in ("set_op_mix_ratio", "local_connectivity", "init", "n_components")}
+    key |= {name: umap[name] for name in OF_GRAPH if name in umap}
     key |= {"n_neighbors": n_neighbors, "n_epochs": n_epochs, "blas_threads": blas_threads}
-    edge_table = pa.table({"head": edges.row, "tail": edges.col, "weight": edges.data})
+    of_edges = {"head": edges.row, "tail": edges.col, "weight": edges.data} | ({"distance": apart} if densities else {})
+    edge_table = pa.table(of_edges)
     vertex_table = pa.table(vertices)
-    inputs = {"knn": knn_record["fingerprint"]}
+    inputs = store.inputs_of(knn, *([] if rows is None else [rows]))
     for out, table in ((edges_out, edge_table), (vertices_out, vertex_table)):
         record = store.make_record("graph", key=key, values=store.fingerprint(table), inputs=inputs, **shared)
         store.write(out, table, record, dictionary=["head"] if "head" in table.column_names else False)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse
 
-from umap_sweep import store
+from umap_sweep import environment, store
 from umap_sweep.errors import InputError
 
 # The range from which umap-learn draws the three integers that start the layout's random numbers.
@@ -28,6 +28,7 @@ def initial_layout(
     metric: str = "euclidean",
     metric_kwds: dict[str, float] | None = None,
     blas_threads: int = 1,
+    portable: bool | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions and the generator's state that the layout of every min_dist starts from.
 
@@ -50,7 +51,10 @@ def initial_layout(
     metric, metric_kwds
         Of the k-NN; for the distances between these components.
     blas_threads : int, default 1
-        From about 10,000 rows on, the last bits of a result depend on it.
+        From about 10,000 rows on, or 1,000 in hundreds of components, the last bits of a result depend on it.
+    portable : bool, optional
+        Whether to compute in arithmetic that no CPU changes, which `spectral_lean` and `random` can; by default where
+        this process is held to `portable`.
 
     Returns
     -------
@@ -64,7 +68,10 @@ def initial_layout(
     InputError
         Where the data allows no such layout.
     """
-    if init == "random":
+    portable = environment.is_portable() if portable is None else portable
+    if portable:
+        positions = _portable(n_rows, n_components, init, random_state, eigenvectors, components, features, metric)
+    elif init == "random":
         positions = random_state.uniform(low=-10.0, high=10.0, size=(n_rows, n_components)).astype(np.float32)
     else:
         if init == "pca":
@@ -112,6 +119,36 @@ def initial_layout(
     return (10.0 * (positions - low) / (high - low)).astype(np.float32, order="C"), rng_state
 
 
+def _portable(
+    n_rows: int,
+    n_components: int,
+    init: str,
+    random_state: np.random.RandomState,
+    eigenvectors: np.ndarray | None,
+    components: np.ndarray | None,
+    features: np.ndarray | None,
+    metric: str,
+) -> np.ndarray:
+    from umap_sweep import arithmetic  # its kernels take seconds to compile
+
+    if init == "random":
+        return arithmetic.uniform(random_state, -10.0, 10.0, (n_rows, n_components)).astype(np.float32)
+    if init != "spectral_lean" or eigenvectors is None:
+        raise InputError(f"umap.init is {init}, which cpu portable does not have; use spectral_lean or random.")
+    positions = eigenvectors
+    if components is None:
+        arithmetic.normal(
+            random_state, (n_rows, n_components + 1)
+        )  # what is drawn for an eigensolver's start elsewhere
+    else:
+        from umap_sweep.stages import portable_places
+
+        positions = portable_places.place_components(eigenvectors, components, features, random_state, metric)
+    expansion = 10.0 / np.abs(positions).max()
+    scaled: np.ndarray = (positions * expansion).astype(np.float32)
+    return scaled + (0.0001 * arithmetic.normal(random_state, positions.shape)).astype(np.float32)
+
+
 def _principal_components(
     features: np.ndarray, n_components: int, random_state: np.random.RandomState, blas_threads: int
 ) -> np.ndarray:
@@ -151,7 +188,7 @@ def compute(
     data, knn, edges, vertices : path
         The stored data set, k-NN, and edges and vertices of the graph.
     out : path
-        Receives `init_1` … `init_d` (float32); its record carries `rng_state`.
+        Receives `init_1` … `init_d` (float32); its record carries `rng_state`, and for densMAP `random_state`.
     seed : int
         UMAP's random_state. Not used where the k-NN's record carries the state of a generator to go on with.
     metric : str
@@ -196,6 +233,9 @@ def compute(
     )
     table = pa.table({f"init_{d + 1}": positions[:, d] for d in range(n_components)})
     key = record["key"] | {"seed": seed}
-    inputs = {"data": store.read_record(data)["fingerprint"], "graph": store.read_record(edges)["fingerprint"]}
-    values = store.fingerprint(table, rng_state=rng_state.tolist())
-    store.write(out, table, store.make_record("initial_layout", key, values, inputs, rng_state=rng_state.tolist()))
+    inputs = store.inputs_of(data, knn, edges, vertices)
+    states: dict[str, Any] = {"rng_state": rng_state.tolist()}
+    if umap.get("densmap"):  # which finds neighbours in the embedding with what is left of the generator
+        states["random_state"] = store.state_of(random_state)
+    values = store.fingerprint(table, **states)
+    store.write(out, table, store.make_record("initial_layout", key, values, inputs, **states))

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from umap_sweep import store
+from umap_sweep import environment, store
 from umap_sweep.errors import InputError
 from umap_sweep.stages import compiled
-from umap_sweep.stages.umap_learn import SMALL_DATA
+from umap_sweep.stages.umap_learn import DISCONNECTION_DISTANCES, SMALL_DATA
 
 # The size of a search that is made only to compile what the full search needs.
 WARM_UP_ROWS, WARM_UP_NEIGHBORS = 500, 5
@@ -51,6 +51,7 @@ def nearest_neighbors(
     n_jobs: int,
     metric_kwds: dict[str, float] | None = None,
     threads: int = 1,
+    portable: bool | None = None,
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """Return the k nearest neighbours of every row, itself included.
 
@@ -76,6 +77,9 @@ def nearest_neighbors(
         Keywords of the metric.
     threads : int, default 1
         Threads that an exact search may use. They do not change its result.
+    portable : bool, optional
+        Whether to search in arithmetic that no CPU changes, see `umap_sweep.stages.portable_knn`; by default where this
+        process is held to `portable`. Then no number of threads changes the result, and keywords are not taken.
 
     Returns
     -------
@@ -97,13 +101,19 @@ def nearest_neighbors(
     metric_kwds = metric_kwds or {}
     if method in ("auto", "plain"):
         method = "exact" if n_rows < SMALL_DATA else "nn-descent"
-    if method == "nn-descent":
+    if environment.is_portable() if portable is None else portable:
+        from umap_sweep.stages import portable_knn  # its kernels take seconds to compile
+
+        most = max(threads, n_jobs)
+        indices, distances = portable_knn.nearest_neighbors(features, k, metric, method, random_state, most)
+    elif method == "nn-descent":
         indices, distances = _nn_descent(features, k, metric, metric_kwds, random_state, n_jobs)
     elif n_rows < SMALL_DATA:
         indices, distances = _all_pairs(features, k, metric, metric_kwds)
     else:
         indices, distances = _exact(features, k, metric, metric_kwds, threads)
     _refuse_undefined(distances, metric)
+    _refuse_overflow(indices, distances, features, metric)
     return indices.astype(np.int32, copy=False), distances, method
 
 
@@ -131,6 +141,15 @@ def _refuse_undefined(distances: np.ndarray, metric: str) -> None:
         raise InputError(
             f"The metric {metric} is undefined (NaN) for {undefined} of {len(distances)} rows; "
             f"choose another knn.metric or remove those rows."
+        )
+
+
+def _refuse_overflow(indices: np.ndarray, distances: np.ndarray, features: np.ndarray, metric: str) -> None:
+    """Raise an `InputError` where a distance between rows is beyond what its numbers can hold."""
+    if metric not in DISCONNECTION_DISTANCES and np.isinf(distances[indices >= 0]).any():
+        raise InputError(
+            f"Distances under the metric {metric} are beyond what numbers can hold: values of the features reach "
+            f"{np.abs(features).max():.3g}. Divide the features by a power of ten."
         )
 
 
@@ -175,7 +194,8 @@ def _nn_descent(
     if not metric_kwds:  # given keywords, pynndescent makes a new function each time, whose code cannot be kept
         compiled.keep()
         with compiled.one_at_a_time():
-            search(features[:WARM_UP_ROWS], WARM_UP_NEIGHBORS, np.random.RandomState(0))
+            # A copy, because some of umap-learn's metrics write into the rows that they are given.
+            search(features[:WARM_UP_ROWS].copy(), WARM_UP_NEIGHBORS, np.random.RandomState(0))
     return search(features, k, random_state)
 
 
@@ -344,7 +364,7 @@ def compute(
             "n_jobs": n_jobs,
         },
         values=store.fingerprint(table, **state),
-        inputs={"data": store.read_record(data)["fingerprint"]},
+        inputs=store.inputs_of(data),
         method_used=used,
         **state,
     )
@@ -394,7 +414,7 @@ def bring_in(
             "imported": values,
         },
         values=values,
-        inputs={"data": store.read_record(data)["fingerprint"]},
+        inputs=store.inputs_of(data),
         method_used="imported",
         imported_from=str(path),
     )

@@ -28,6 +28,7 @@ import numba
 import numpy as np
 from numba import types
 
+from umap_sweep import environment
 from umap_sweep.stages.lanes import LANES
 from umap_sweep.stages.vectors import (
     FIRST_SEGMENT,
@@ -65,7 +66,8 @@ SCHEDULE_ROWS = 4_000_000
 
 
 @numba.njit(types.float32(types.float32[::1], types.float32[::1]), fastmath=True)
-def _squared_distance(x, y):
+def squared_distance(x, y):
+    """Return the squared distance of two points, as umap-learn's `rdist` does."""
     total = types.float32(0.0)
     for d in range(x.shape[0]):
         difference = x[d] - y[d]
@@ -74,7 +76,8 @@ def _squared_distance(x, y):
 
 
 @numba.njit
-def _clip(step):
+def clip(step):
+    """Return a step that is 4 long at most."""
     if step > 4.0:
         return 4.0
     if step < -4.0:
@@ -86,14 +89,14 @@ def _clip(step):
 def _attract(embedding, j, k, a, b, alpha):
     current = embedding[j]
     other = embedding[k]
-    squared = _squared_distance(current, other)
+    squared = squared_distance(current, other)
     if squared > 0.0:
         coefficient = -2.0 * a * b * pow(squared, b - 1.0)
         coefficient /= a * pow(squared, b) + 1.0
     else:
         coefficient = 0.0
     for d in range(embedding.shape[1]):
-        step = _clip(coefficient * (current[d] - other[d]))
+        step = clip(coefficient * (current[d] - other[d]))
         current[d] += step * alpha
         other[d] += -step * alpha
 
@@ -102,7 +105,7 @@ def _attract(embedding, j, k, a, b, alpha):
 def _repel(embedding, j, k, a, b, gamma, alpha):
     current = embedding[j]
     other = embedding[k]
-    squared = _squared_distance(current, other)
+    squared = squared_distance(current, other)
     if squared > 0.0:
         coefficient = 2.0 * gamma * b
         coefficient /= (0.001 + squared) * (a * pow(squared, b) + 1)
@@ -111,12 +114,13 @@ def _repel(embedding, j, k, a, b, gamma, alpha):
     else:
         coefficient = 0.0
     for d in range(embedding.shape[1]):
-        step = _clip(coefficient * (current[d] - other[d])) if coefficient > 0.0 else 0.0
+        step = clip(coefficient * (current[d] - other[d])) if coefficient > 0.0 else 0.0
         current[d] += step * alpha
 
 
 @numba.njit
-def _next_random(first, second, third):
+def next_random(first, second, third):
+    """Return the next state of umap-learn's generator, `tau_rand_int`."""
     first = (((first & 0xFFFFFFFE) << 12) & 0xFFFFFFFF) ^ ((((first << 13) & 0xFFFFFFFF) ^ first) >> 19)
     second = (((second & 0xFFFFFFF8) << 4) & 0xFFFFFFFF) ^ ((((second << 2) & 0xFFFFFFFF) ^ second) >> 25)
     third = (((third & 0xFFFFFFF0) << 17) & 0xFFFFFFFF) ^ ((((third << 3) & 0xFFFFFFFF) ^ third) >> 11)
@@ -124,26 +128,27 @@ def _next_random(first, second, third):
 
 
 @numba.njit(error_model="numpy")
-def _divide(x, y):
+def divide(x, y):
+    """Return a quotient, infinite where the divisor is 0."""
     return x / y
 
 
 # Each kernel has one signature, so that jobs that compile it at the same moment write the same file into the cache.
-_FLOATS = types.Array(types.float32, 1, "C", readonly=True)
-_INTEGERS = types.Array(types.int32, 1, "C", readonly=True)
+FLOATS = types.Array(types.float32, 1, "C", readonly=True)
+INTEGERS = types.Array(types.int32, 1, "C", readonly=True)
 
 
 @numba.njit(
-    types.void(_FLOATS, types.float64, types.float64[::1], types.float64[::1], types.int64[::1]),
+    types.void(FLOATS, types.float64, types.float64[::1], types.float64[::1], types.int64[::1]),
     cache=True,
 )
 def _start_schedule(samples, negative_sample_rate, next_sample, next_negative_sample, counts):
     """Set when each edge is first due to be sampled, and count the edges that each epoch samples."""
     n_epochs = counts.shape[0]
     for edge in range(samples.shape[0]):
-        epochs_per_sample = _divide(types.float64(n_epochs), types.float64(samples[edge]))
+        epochs_per_sample = divide(types.float64(n_epochs), types.float64(samples[edge]))
         next_sample[edge] = epochs_per_sample
-        next_negative_sample[edge] = _divide(epochs_per_sample, negative_sample_rate)
+        next_negative_sample[edge] = divide(epochs_per_sample, negative_sample_rate)
         due = epochs_per_sample
         epoch = 0
         while due <= n_epochs - 1:
@@ -157,9 +162,9 @@ def _start_schedule(samples, negative_sample_rate, next_sample, next_negative_sa
 
 @numba.njit(
     types.void(
-        _INTEGERS,
-        _INTEGERS,
-        _FLOATS,
+        INTEGERS,
+        INTEGERS,
+        FLOATS,
         types.int64,
         types.float64,
         types.float64[::1],
@@ -192,15 +197,15 @@ def _schedule(
         due = next_sample[edge]
         if due > end - 1:
             continue
-        epochs_per_sample = _divide(types.float64(n_epochs), types.float64(samples[edge]))
-        epochs_per_negative_sample = _divide(epochs_per_sample, negative_sample_rate)
+        epochs_per_sample = divide(types.float64(n_epochs), types.float64(samples[edge]))
+        epochs_per_negative_sample = divide(epochs_per_sample, negative_sample_rate)
         negative_due = next_negative_sample[edge]
         epoch = first
         while due <= end - 1:
             epoch = max(epoch, types.int64(np.ceil(due)))
             if epoch == end:
                 break
-            n_negative = int(_divide(epoch - negative_due, epochs_per_negative_sample))
+            n_negative = int(divide(epoch - negative_due, epochs_per_negative_sample))
             place = places[epoch - first]
             scheduled[place, 0] = head[edge]
             scheduled[place, 1] = tail[edge]
@@ -233,7 +238,7 @@ def _descend_any(embedding, scheduled, a, b, gamma, alpha, rng_states):
         _attract(embedding, j, scheduled[sample, 1], a, b, alpha)
         first, second, third = rng_states[j]
         for _ in range(scheduled[sample, 2]):
-            first, second, third = _next_random(first, second, third)
+            first, second, third = next_random(first, second, third)
             k = types.int32(first ^ second ^ third) % n_vertices
             _repel(embedding, j, k, a, b, gamma, alpha)
         rng_states[j, 0], rng_states[j, 1], rng_states[j, 2] = first, second, third
@@ -321,13 +326,14 @@ _TABLES = types.Array(types.float64, 3, "C")
 _CURVES = types.Array(types.float64, 2, "C")
 
 
-def _signature(dimensions: int) -> Any:
+def descent_signature(dimensions: int) -> Any:
+    """Return the signature of a walk over the edges of one epoch, for positions of so many dimensions of array."""
     positions = types.Array(types.float32, dimensions, "C")
     numbers = (types.float64, types.float64, types.int64[:, ::1])
     return types.void(positions, types.int32[:, ::1], _TABLES, _TABLES, _CURVES, *numbers)
 
 
-@numba.njit([_signature(2), _signature(3)], cache=True)
+@numba.njit([descent_signature(2), descent_signature(3)], cache=True)
 def _descend(embedding, scheduled, attraction, repulsion, curves, gamma, alpha, rng_states):
     """Walk the edges of one epoch in two dimensions, with forces from the tables where the result is certain.
 
@@ -365,7 +371,7 @@ def _descend(embedding, scheduled, attraction, repulsion, curves, gamma, alpha, 
         # Drawing beside the steps takes no time of its own: the steps mostly wait for each other.
         for place in range(max(n_draws, counts[slot])):
             if place < n_draws:
-                first, second, third = _next_random(first, second, third)
+                first, second, third = next_random(first, second, third)
                 k = types.int32(first ^ second ^ third) % n_vertices
                 if k != next_j:
                     prefetch(positions, k)
@@ -448,7 +454,7 @@ def optimize(
     rng_state : ndarray of int64, shape (3,)
         Start of the negative samples' random numbers.
     a, b : float
-        Of the curve 1 / (1 + a x^(2b)), from `curve_parameters`.
+        Of the curve 1 / (1 + a x^(2b)), from `umap_sweep.cells.curve.parameters`.
     n_epochs : int
     repulsion_strength, learning_rate : float
     negative_sample_rate : int
@@ -483,6 +489,7 @@ def optimize_cells(
     repulsion_strength: float = 1.0,
     learning_rate: float = 1.0,
     negative_sample_rate: int = 5,
+    portable: bool | None = None,
 ) -> list[np.ndarray]:
     """Return the embeddings of several cells that share a graph and a start; each as `optimize` alone returns it.
 
@@ -492,12 +499,21 @@ def optimize_cells(
         The a and b of each cell.
     initial, head, tail, weight, rng_state, n_epochs, repulsion_strength, learning_rate, negative_sample_rate
         As for `optimize`.
+    portable : bool, optional
+        Whether to compute in arithmetic that no CPU changes, with other last bits than umap-learn's; by default where
+        this process is held to `portable`.
 
     Returns
     -------
     list of ndarray of float32, shape (n, n_components)
         One for each of `curves`.
     """
+    portable = environment.is_portable() if portable is None else portable
+    schedule, kind = _schedule, _Group
+    if portable:
+        from umap_sweep.stages import portable_layout  # its kernels take seconds to compile
+
+        schedule, kind = portable_layout.schedule, _PortableGroup
     start = np.array(initial, dtype=np.float32, order="C")
     samples = weight / weight.max()
     samples *= n_epochs
@@ -508,7 +524,7 @@ def optimize_cells(
     rng_states = np.asarray(rng_state, dtype=np.int64) + start[:, :1].astype(np.float64).view(np.int64)
     in_lanes = LANES if start.shape[1] == 2 else 1
     groups = [
-        _Group(start, rng_states.copy(), curves[first : first + in_lanes], repulsion_strength)
+        kind(start, rng_states.copy(), curves[first : first + in_lanes], repulsion_strength)
         for first in range(0, len(curves), in_lanes)
     ]
 
@@ -520,7 +536,7 @@ def optimize_cells(
     while first < n_epochs:
         last = int(np.searchsorted(ends, ends[first] + rows, side="right")) - 1
         places = ends[first : last + 1] - ends[first]
-        _schedule(
+        schedule(
             head,
             tail,
             samples,
@@ -561,9 +577,14 @@ class _Group:
             self._positions = _in_lines_of_cache((*start.shape, LANES))
             self._positions[:] = start[:, :, np.newaxis]
         self._curves = np.array(curves)
-        if start.shape[1] == 2:
-            tables = [_tables(*curve, repulsion_strength) for curve in curves]
-            self._tables = [np.stack(kind) for kind in zip(*tables, strict=True)]
+        self._tables = self._tables_of(curves)
+
+    def _tables_of(self, curves: Sequence[tuple[float, float]]) -> list[np.ndarray]:
+        """Return the tables of attraction and of repulsion, one for each curve; none but in two dimensions."""
+        if self._positions.shape[1] != 2:
+            return []
+        tables = [_tables(*curve, self._repulsion_strength) for curve in curves]
+        return [np.stack(kind) for kind in zip(*tables, strict=True)]
 
     def descend(self, scheduled: np.ndarray, rate: float) -> None:
         """Walk the edges of one epoch."""
@@ -580,6 +601,25 @@ class _Group:
         if self._positions.ndim == 2:
             return [self._positions]
         return [np.ascontiguousarray(self._positions[:, :, lane]) for lane in range(self._n_cells)]
+
+
+class _PortableGroup(_Group):
+    """The same, in arithmetic that no CPU changes."""
+
+    def _tables_of(self, curves: Sequence[tuple[float, float]]) -> list[np.ndarray]:
+        from umap_sweep.stages import portable_layout
+
+        tables = [portable_layout.tables(*curve, self._repulsion_strength) for curve in curves]
+        return [np.stack(kind) for kind in zip(*tables, strict=True)]
+
+    def descend(self, scheduled: np.ndarray, rate: float) -> None:
+        """Walk the edges of one epoch."""
+        from umap_sweep.stages import portable_layout
+
+        walk = portable_layout.descend if self._positions.shape[1] == 2 else portable_layout.descend_any
+        attraction, repulsion = self._tables
+        gamma, states = self._repulsion_strength, self._rng_states
+        walk(self._positions, scheduled, attraction, repulsion, self._curves, gamma, rate, states)
 
 
 def _in_lines_of_cache(shape: tuple[int, ...]) -> np.ndarray:
@@ -609,30 +649,3 @@ def _tables(a: float, b: float, repulsion_strength: float) -> tuple[np.ndarray, 
         start = first_segment - FIRST_SEGMENT
         tables[-1][start : start + len(coefficients)] = coefficients
     return tables[0], tables[1]
-
-
-def curve_parameters(spread: float, min_dist: float) -> tuple[float, float]:
-    """Return a and b of the curve 1 / (1 + a x^(2b)) that fits a spread and a min_dist.
-
-    Least squares on 300 points of [0, 3 spread], as `umap.umap_.find_ab_params` of umap-learn 0.5.12 does it.
-
-    Parameters
-    ----------
-    spread : float
-    min_dist : float
-        Distance up to which points count as close; at most `spread`.
-
-    Returns
-    -------
-    a, b : float
-    """
-    from scipy.optimize import curve_fit
-
-    def curve(x: np.ndarray, a: float, b: float) -> np.ndarray:
-        return 1.0 / (1.0 + a * x ** (2 * b))
-
-    distance = np.linspace(0, spread * 3, 300)
-    closeness = np.where(distance < min_dist, 1.0, np.exp(-(distance - min_dist) / spread))
-    with np.errstate(divide="ignore"):  # on its way the fit tries a negative b at distance 0
-        (a, b), _ = curve_fit(curve, distance, closeness)
-    return float(a), float(b)

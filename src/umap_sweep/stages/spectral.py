@@ -74,9 +74,9 @@ def connected_layout(edges: Any, n_components: int, blas_threads: int = 1) -> np
     if n_rows >= LOBPCG_ROWS:
         return None
     k = n_components + 1
-    n_vectors = max(2 * k + 1, int(np.sqrt(n_rows)))
-    if n_vectors > n_rows:
+    if k >= n_rows:
         raise _too_small("spectral", n_components)
+    n_vectors = min(max(2 * k + 1, int(np.sqrt(n_rows))), n_rows)
     scale = scipy.sparse.spdiags(1.0 / np.sqrt(np.asarray(edges.sum(axis=0)).squeeze()), 0, n_rows, n_rows)
     laplacian = scipy.sparse.identity(n_rows, dtype=np.float64) - scale * edges * scale
     with threadpool_limits(blas_threads, user_api="blas"):
@@ -102,8 +102,24 @@ def _too_small(kind: str, n_components: int) -> InputError:
     """Return the error of a graph that has no such layout."""
     return InputError(
         f"umap.init {kind} cannot place {n_components} dimensions: the graph, or a component of it, has fewer than "
-        f"{2 * n_components + 3} rows. Use umap.init random or pca, or more neighbours."
+        f"{n_components + 2} rows. Use umap.init random or pca, or more neighbours."
     )
+
+
+@contextmanager
+def _explaining(kind: str, n_components: int) -> Iterator[None]:
+    """Turn what SciPy and scikit-learn raise for graphs and data that have no such layout into an `InputError`."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if "infinity" in str(error) or "NaN" in str(error):
+            raise InputError(
+                "Distances between the graph's components are undefined under the metric, or beyond what numbers can "
+                "hold. Use umap.init random, another metric, or features divided by a power of ten."
+            ) from error
+        if any(words in str(error) for words in ("ncv", "k >= N", "<= n_features")):
+            raise _too_small(kind, n_components) from error
+        raise
 
 
 def spectral_layout(
@@ -149,12 +165,8 @@ def spectral_layout(
     function = {"spectral": spectral.spectral_layout, "tswspectral": spectral.tswspectral_layout}[kind]
     with warnings.catch_warnings(record=True) as caught, deterministic_arpack(blas_threads):
         warnings.simplefilter("always")
-        try:
+        with _explaining(kind, n_components):
             layout = function(data, edges, n_components, random_state, **metric)
-        except ValueError as error:
-            if "ncv" not in str(error):
-                raise
-            raise _too_small(kind, n_components) from error
     failed = False
     for warning in caught:
         failed = failed or "Spectral initialisation failed" in str(warning.message)
@@ -205,7 +217,7 @@ def place_components(
     if len(sizes) > 2 * n_components:
         from umap.spectral import component_layout
 
-        with deterministic_arpack(blas_threads):
+        with deterministic_arpack(blas_threads), _explaining("spectral_lean", n_components):
             places = component_layout(data, len(sizes), components, n_components, random_state, **metric)
     else:
         half = -(-len(sizes) // 2)

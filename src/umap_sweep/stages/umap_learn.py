@@ -7,6 +7,6 @@ SMALL_DATA = 4096
 DISCONNECTION_DISTANCES = {"correlation": 2, "cosine": 2, "hellinger": 1, "jaccard": 1, "dice": 1, "bit_jaccard": 1}
 
 
-def default_epochs(n_rows: int) -> int:
+def default_epochs(n_rows: int, densmap: bool = False) -> int:
     """Return umap-learn's number of epochs for a data set of `n_rows`."""
-    return 500 if n_rows <= 10000 else 200
+    return (500 if n_rows <= 10000 else 200) + (200 if densmap else 0)

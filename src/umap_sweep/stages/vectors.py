@@ -109,6 +109,11 @@ def _multiply_add(builder: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) 
     return _call(builder, "fmuladd", x, y, z)
 
 
+def _multiply_then_add(builder: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+    """Return x y + z, rounded twice, on every CPU."""
+    return builder.fadd(builder.fmul(x, y), z)
+
+
 def _bits(builder: ir.IRBuilder, truths: ir.Value, width: int) -> ir.Value:
     """Return truths as the bits of an integer, that of the first lane lowest."""
     return builder.zext(truths if width == 1 else builder.bitcast(truths, ir.IntType(width)), _INT64)
@@ -208,11 +213,41 @@ def squared_length(typing_context: Any, x: Any, y: Any) -> tuple[Any, Callable[.
 
 
 @intrinsic
+def squared_length_unfused(typing_context: Any, x: Any, y: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return x² + y² in single precision, each operation rounded by itself."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x_value, y_value = arguments
+        return builder.fadd(builder.fmul(x_value, x_value), builder.fmul(y_value, y_value))
+
+    return x(x, y), generate
+
+
+@intrinsic
 def tabulated(typing_context: Any, table: Any, squared: Any) -> tuple[Any, Callable[..., Any]]:
     """Return each lane's force at a squared distance by its polynomial, and the lanes that have one, as bits.
 
     `table` points to the polynomials of all lanes, float64, (lanes, `SEGMENTS`, `TERMS`).
     """
+    return _tabulated(squared, table, _multiply_add)
+
+
+@intrinsic
+def tabulated_unfused(typing_context: Any, table: Any, squared: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return what `tabulated` does, each operation rounded by itself; a lane whose polynomial is NaN has none."""
+    kinds, generate = _tabulated(squared, table, _multiply_then_add)
+    width = _width(squared)
+
+    def generate_with_gaps(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pair = generate(context, builder, signature, arguments)
+        force, known = builder.extract_value(pair, 0), builder.extract_value(pair, 1)
+        known = builder.and_(known, _bits(builder, builder.fcmp_ordered("ord", force, force), width))
+        return context.make_tuple(builder, signature.return_type, [force, known])
+
+    return kinds, generate_with_gaps
+
+
+def _tabulated(squared: Any, table: Any, multiply_add: Callable[..., ir.Value]) -> tuple[Any, Callable[..., Any]]:
     width = _width(squared)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -235,7 +270,7 @@ def tabulated(typing_context: Any, table: Any, squared: Any) -> tuple[Any, Calla
         power = t
         while len(terms) > 1:
             pairs = zip(terms[::2], terms[1::2], strict=True)
-            terms = [_multiply_add(builder, upper, power, lower) for lower, upper in pairs]
+            terms = [multiply_add(builder, upper, power, lower) for lower, upper in pairs]
             power = builder.fmul(power, power)
         return context.make_tuple(builder, signature.return_type, [terms[0], _bits(builder, known, width)])
 
@@ -305,6 +340,19 @@ def moved(
 
     kinds = (position, step, types.float64, types.float64, types.float64)
     return types.Tuple((position, types.int64))(*kinds), generate
+
+
+@intrinsic
+def moved_unfused(typing_context: Any, position: Any, step: Any, rate: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return the position after a step, each operation rounded by itself."""
+    width = _width(position)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        start = builder.fpext(arguments[0], _of(_DOUBLE, width))
+        way = builder.fmul(arguments[1], _all(builder, arguments[2], width))
+        return builder.fptrunc(builder.fadd(start, way), _of(_FLOAT, width))
+
+    return position(position, step, types.float64), generate
 
 
 @intrinsic
