@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.quality import high_dimensional
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     high_dimensional.compute(
         snakemake.input.data,
         snakemake.output.sample,

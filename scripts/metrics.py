@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.quality import metrics
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     metrics.join(
         snakemake.input.metrics,
         snakemake.input.label_metrics,

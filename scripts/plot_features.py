@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.figures import features
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     features.plot_features(
         snakemake.input.features,
         snakemake.output.png,

@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.figures import instability
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     instability.plot_instability(
         snakemake.input.sweep,
         snakemake.input.points,

@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.figures import metrics
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     metrics.plot_metrics(
         snakemake.input.metrics,
         snakemake.input.shortlist,

@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.figures import stability
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     stability.plot_stability(
         snakemake.input.stability,
         snakemake.output.png,

@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.quality import seed_pairs
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     seed_pairs.compute(
         snakemake.input.layouts,
         snakemake.input.neighbors,

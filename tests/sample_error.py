@@ -1,8 +1,10 @@
-"""Print the table of docs/metrics.md on the error of sampled metrics: `python tests/sample_error.py FOLDER [ROWS]`.
+"""Print the table on the error of sampled metrics: `python tests/sample_error.py FOLDER [ROWS [SAMPLES [SAMPLE]]]`.
 
 FOLDER holds a finished sweep's results, made with the euclidean metric. The metrics of the cell in the middle of its
-grid are computed from all rows, or from all of ROWS drawn once, and, as a sweep does, from ten samples of 1,000 of them
-with other seeds. 20,000 rows take two minutes on one core, 70,000 about ten.
+grid are computed from all rows, or from all of ROWS drawn once, and, as a sweep does, from SAMPLES samples (10) of
+SAMPLE (1,000) of them with other seeds. The last two columns hold the errors that the sweep itself states against the
+full value: their mean, and how many of the 95 % intervals hold it. 20,000 rows take two minutes on one core, 70,000
+about ten. docs/metrics.md and docs/choosing.md have such tables.
 """
 
 import sys
@@ -19,11 +21,10 @@ from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from umap_sweep import store
-from umap_sweep.quality import high_dimensional, labels, measures
+from umap_sweep.quality import high_dimensional, labels, measures, sampling
 from umap_sweep.quality.annotation_metrics import of_label
 from umap_sweep.quality.cell_metrics import Cell, Near, columns_of, measure, trustworthiness
 
-SAMPLE, SEEDS = 1000, range(10)
 # Up to so many rows all pairs and all triplets are counted, from there on this many random ones of either.
 COUNTED_ROWS, DRAWN = 2000, 4_000_000
 BLOCK_ROWS = 512
@@ -92,23 +93,28 @@ def many_pairs_and_triplets(features: np.ndarray, points: np.ndarray) -> dict[st
     }
 
 
-def of_a_sample(folder: Path, data: Path, points: np.ndarray, codes: np.ndarray, seed: int) -> dict[str, float | int]:
-    """Return what a sweep measures from a sample."""
+def of_a_sample(
+    folder: Path, data: Path, points: np.ndarray, codes: np.ndarray, seed: int, size: int
+) -> dict[str, float | int]:
+    """Return what a sweep measures from a sample, and its errors."""
     names = ("sample", "ranks", "pairs", "triplets")
     sample, ranks, pairs, triplets = (folder / f"{name}.parquet" for name in names)
-    metrics = {"full_up_to": 100, "sample": SAMPLE, "seed": seed}
+    metrics = {"full_up_to": 100, "sample": size, "seed": seed}
     high_dimensional.compute(data, sample, ranks, pairs, triplets, "euclidean", {}, metrics)
     sampled = store.read(sample)
     cell = Cell(points, store.numbers(sampled.column("row")), store.from_lists(sampled.column("neighbors")))
     neighbors = cell.neighbors()
     blocks = store.read_binary_rows(ranks, "ranks", "<u2")
-    (trustworthy,) = trustworthiness([Near(cell, neighbors)], blocks)
-    numbers = measure(cell, columns_of(pairs), columns_of(triplets))
+    ((trustworthy, of_rows),) = trustworthiness([Near(cell, neighbors)], blocks)
+    numbers, contributions = measure(cell, columns_of(pairs), columns_of(triplets))
+    share = size / len(points)
+    for name, values in (contributions | {"trustworthiness": of_rows}).items():
+        numbers[f"{name}_sample_error"] = sampling.error(values, sampling.share_of(name, share))
     numbers |= of_label(points, neighbors, codes, store.numbers(sampled.column("row")))
     return numbers | {"trustworthiness": trustworthy}
 
 
-def main(folder: Path, most: int | None) -> None:
+def main(folder: Path, most: int | None, samples: int, size: int) -> None:
     """Print the table of one cell in the middle of the grid."""
     features = store.read_features(folder / "data" / "data.parquet")
     paths = sorted(folder.glob("embeddings/**/embedding.parquet"))
@@ -120,15 +126,19 @@ def main(folder: Path, most: int | None) -> None:
     codes = labels.category_codes(table.column("label").combine_chunks())[rows]
     with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
         data = conftest.store_data(Path(name), features)
-        sampled = pd.DataFrame([of_a_sample(Path(name), data, points, codes, seed) for seed in SEEDS])
+        sampled = pd.DataFrame([of_a_sample(Path(name), data, points, codes, seed, size) for seed in range(samples)])
         full = of_all_rows(features, points, codes)
-    print(f"{folder.name}, {len(rows):,} rows, {path.parent}\n")
-    print("| metric | full | mean of samples | standard deviation | largest error |\n| --- | --- | --- | --- | --- |")
+    print(f"{folder.name}, {len(rows):,} rows, {samples} samples of {size:,}, {path.parent}\n")
+    head = ["metric", "full", "mean of samples", "standard deviation", "largest error", "stated error", "95 % hold it"]
+    print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
     for name, value in full.items():
         found = sampled[name]
-        error = np.abs(found - value).max()
-        print(f"| {name} | {value:.4f} | {found.mean():.4f} | {found.std():.4f} | {error:.4f} |")
+        error, stated = np.abs(found - value), sampled[f"{name}_sample_error"]
+        numbers = [value, found.mean(), found.std(), error.max(), stated.mean()]
+        holds = (error <= 1.96 * stated).mean()
+        print(f"| {name} | {' | '.join(f'{number:.4f}' for number in numbers)} | {holds:.0%} |")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None)
+    given = [int(one) for one in sys.argv[2:]]
+    main(Path(sys.argv[1]), *(given + [None, 10, 1000][len(given) :]))

@@ -4,7 +4,7 @@
 rule features:
     """Tell which features decide the distances, and which columns and rows repeat others."""
     input:
-        data=DATA_FILE,
+        data=checked(DATA_FILE),
     output:
         parquet="results/{dataset}/features.parquet",
         csv=report(
@@ -23,7 +23,7 @@ rule features:
         mem_mb=memory_of("high_dimensional"),
         runtime=minutes_of("high_dimensional"),
     params:
-        code=code_of("features"),
+        code=code_of("features", "data"),
         metric=SETTINGS["knn"]["metric"],
         metric_kwds=SETTINGS["umap"]["metric_kwds"],
         seed=SETTINGS["metrics"]["seed"],
@@ -35,7 +35,7 @@ rule features:
 rule high_dimensional:
     """Choose the rows, pairs and triplets that cells are measured on."""
     input:
-        data=DATA_FILE,
+        data=checked(REFERENCE_FILE),
     output:
         sample=f"{HIGH_DIMENSIONAL_FOLDER}/sample.parquet",
         ranks=f"{HIGH_DIMENSIONAL_FOLDER}/ranks.parquet",
@@ -52,7 +52,7 @@ rule high_dimensional:
         mem_mb=memory_of("high_dimensional"),
         runtime=minutes_of("high_dimensional"),
     params:
-        code=code_of("high_dimensional"),
+        code=code_of("high_dimensional", FEATURES if REFERENCE in STEPS else "data", preparations=[REFERENCE]),
         metrics=SETTINGS["metrics"],
         metric_kwds=SETTINGS["umap"]["metric_kwds"],
         cpu=SETTINGS["cpu"],
@@ -65,6 +65,7 @@ rule cell_metrics:
     input:
         layouts=layouts_of,
         knn=KNN_FILE,
+        edges=EDGES_FILE,
         sample=f"{HIGH_DIMENSIONAL_FOLDER}/sample.parquet",
         ranks=f"{HIGH_DIMENSIONAL_FOLDER}/ranks.parquet",
         pairs=f"{HIGH_DIMENSIONAL_FOLDER}/pairs.parquet",
@@ -73,6 +74,7 @@ rule cell_metrics:
         points=POINTS_FILE,
         neighbors=NEIGHBORS_FILE,
         metrics=CELL_METRICS_FILE,
+        contributions=CONTRIBUTIONS_FILE,
     log:
         f"results/{{dataset}}/logs/metrics/{GRID_ROW}.log",
     benchmark:
@@ -84,8 +86,9 @@ rule cell_metrics:
         mem_mb=memory_of("cell_metrics"),
         runtime=minutes_of("cell_metrics"),
     params:
-        code=code_of("cell_metrics"),
+        code=code_of("cell_metrics", "layout", "knn", "graph", "high_dimensional"),
         cell_keys=keys_of,
+        umap=only("spread"),
     script:
         "../../scripts/cell_metrics.py"
 
@@ -118,9 +121,10 @@ rule annotation_metrics:
         mem_mb=memory_of("cell_metrics"),
         runtime=minutes_of("cell_metrics"),
     params:
-        code=code_of("annotation_metrics"),
+        code=code_of("annotation_metrics", "layout", "cell_metrics", "rows", "knn", "high_dimensional"),
         cell_keys=embedding_keys,
         label_kind=SETTINGS["plot"]["label_kind"],
+        umap=only("target", "target_metric"),
     script:
         "../../scripts/annotation_metrics.py"
 
@@ -132,24 +136,24 @@ rule metrics:
         label_metrics=f"results/{DATASET}/label_metrics/metrics.parquet",
         costs=costs,
     output:
-        parquet="results/{dataset}/metrics.parquet",
+        parquet=f"results/{DATASET}/metrics.parquet",
         csv=report(
-            "results/{dataset}/metrics.csv",
+            f"results/{DATASET}/metrics.csv",
             caption="../report/metrics_table.rst",
             category="Which cell",
-            labels={"table": "metrics", "dataset": "{dataset}"},
+            labels={"table": "metrics", "dataset": DATASET},
         ),
     log:
-        "results/{dataset}/logs/metrics.log",
+        f"results/{DATASET}/logs/metrics.log",
     benchmark:
-        "results/{dataset}/benchmarks/metrics.tsv"
+        f"results/{DATASET}/benchmarks/metrics.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
         mem_mb=memory_of("metrics"),
         runtime=minutes_of("metrics"),
     params:
-        code=code_of("metrics"),
+        code=code_of("metrics", "cell_metrics", "annotation_metrics"),
         cell_keys=embedding_keys,
     script:
         "../../scripts/metrics.py"
@@ -161,24 +165,24 @@ rule neighboring_cells:
         layouts=layouts,
         neighbors=neighbors,
     output:
-        parquet="results/{dataset}/neighboring_cells.parquet",
+        parquet=f"results/{DATASET}/neighboring_cells.parquet",
         csv=report(
-            "results/{dataset}/neighboring_cells.csv",
+            f"results/{DATASET}/neighboring_cells.csv",
             caption="../report/changes_table.rst",
             category="Stability",
-            labels={"table": "from cell to cell", "dataset": "{dataset}"},
+            labels={"table": "from cell to cell", "dataset": DATASET},
         ),
     log:
-        "results/{dataset}/logs/neighboring_cells.log",
+        f"results/{DATASET}/logs/neighboring_cells.log",
     benchmark:
-        "results/{dataset}/benchmarks/neighboring_cells.tsv"
+        f"results/{DATASET}/benchmarks/neighboring_cells.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
         mem_mb=memory_of("neighboring_cells"),
         runtime=minutes_of("neighboring_cells"),
     params:
-        code=code_of("neighboring_cells"),
+        code=code_of("neighboring_cells", "layout", "cell_metrics"),
         cell_keys=embedding_keys,
     script:
         "../../scripts/neighboring_cells.py"
@@ -202,7 +206,7 @@ rule seed_pairs:
         mem_mb=memory_of("seed_pairs"),
         runtime=minutes_of("seed_pairs"),
     params:
-        code=code_of("seed_pairs"),
+        code=code_of("seed_pairs", "layout", "cell_metrics"),
         cell_keys=keys_of,
     script:
         "../../scripts/seed_pairs.py"
@@ -213,51 +217,80 @@ rule stability:
     input:
         seed_pairs,
     output:
-        parquet="results/{dataset}/stability.parquet",
+        parquet=f"results/{DATASET}/stability.parquet",
         csv=report(
-            "results/{dataset}/stability.csv",
+            f"results/{DATASET}/stability.csv",
             caption="../report/stability_table.rst",
             category="Stability",
-            labels={"table": "from seed to seed", "dataset": "{dataset}"},
+            labels={"table": "from seed to seed", "dataset": DATASET},
         ),
     log:
-        "results/{dataset}/logs/stability.log",
+        f"results/{DATASET}/logs/stability.log",
     benchmark:
-        "results/{dataset}/benchmarks/stability.tsv"
+        f"results/{DATASET}/benchmarks/stability.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
         mem_mb=memory_of("stability"),
         runtime=minutes_of("stability"),
     params:
-        code=code_of("stability"),
+        code=code_of("stability", "seed_pairs"),
     script:
         "../../scripts/stability.py"
 
 
-rule shortlist:
-    """List the cells that no other cell beats."""
+rule comparisons:
+    """Compare the settings two by two, on the same rows, triplets and seeds."""
     input:
-        unpack(compared),
+        unpack(measured),
+        contributions=contributions,
     output:
-        parquet="results/{dataset}/shortlist.parquet",
+        parquet=f"results/{DATASET}/comparisons.parquet",
         csv=report(
-            "results/{dataset}/shortlist.csv",
-            caption="../report/shortlist.rst",
+            f"results/{DATASET}/comparisons.csv",
+            caption="../report/comparisons_table.rst",
             category="Which cell",
-            labels={"table": "short list", "dataset": "{dataset}"},
+            labels={"table": "comparisons", "dataset": DATASET},
         ),
     log:
-        "results/{dataset}/logs/shortlist.log",
+        f"results/{DATASET}/logs/comparisons.log",
     benchmark:
-        "results/{dataset}/benchmarks/shortlist.tsv"
+        f"results/{DATASET}/benchmarks/comparisons.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
-        mem_mb=memory_of("shortlist"),
+        mem_mb=memory_of("shortlist", seeds=CELLS.seeds_of_a_setting, settings=CELLS.number_of_settings),
         runtime=minutes_of("shortlist"),
     params:
-        code=code_of("shortlist"),
+        code=code_of("comparisons", "metrics", "stability", "cell_metrics"),
+    script:
+        "../../scripts/comparisons.py"
+
+
+rule shortlist:
+    """List the settings that no other beats beyond the noise."""
+    input:
+        unpack(compared),
+    output:
+        parquet=f"results/{DATASET}/shortlist.parquet",
+        csv=report(
+            f"results/{DATASET}/shortlist.csv",
+            caption="../report/shortlist.rst",
+            category="Which cell",
+            labels={"table": "short list", "dataset": DATASET},
+        ),
+    log:
+        f"results/{DATASET}/logs/shortlist.log",
+    benchmark:
+        f"results/{DATASET}/benchmarks/shortlist.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("shortlist", settings=CELLS.number_of_settings),
+        runtime=minutes_of("shortlist"),
+    params:
+        code=code_of("shortlist", "metrics", "stability", "comparisons"),
+        worth=SETTINGS["choose"]["worth"],
     script:
         "../../scripts/shortlist.py"
 
@@ -284,7 +317,7 @@ rule plot_features:
         mem_mb=memory_of("plot_stability"),
         runtime=minutes_of("plot_stability"),
     params:
-        code=code_of("plot_features"),
+        code=code_of("plot_features", "features"),
         dataset="{dataset}",
         dpi=SETTINGS["plot"]["dpi"],
     script:
@@ -294,31 +327,61 @@ rule plot_features:
 rule plot_metrics:
     """Draw the metrics of all cells as heatmaps."""
     input:
-        metrics="results/{dataset}/metrics.parquet",
-        shortlist="results/{dataset}/shortlist.parquet",
+        metrics=f"results/{DATASET}/metrics.parquet",
+        shortlist=f"results/{DATASET}/shortlist.parquet",
     output:
         png=report(
-            "results/{dataset}/plots/metrics.png",
+            f"results/{DATASET}/plots/metrics.png",
             caption="../report/metrics.rst",
             category="Which cell",
-            labels={"figure": "metrics", "dataset": "{dataset}"},
+            labels={"figure": "metrics", "dataset": DATASET},
         ),
-        vector=f"results/{{dataset}}/plots/metrics.{SETTINGS['plot']['vector_format']}",
+        vector=f"results/{DATASET}/plots/metrics.{SETTINGS['plot']['vector_format']}",
     log:
-        "results/{dataset}/logs/plots/metrics.log",
+        f"results/{DATASET}/logs/plots/metrics.log",
     benchmark:
-        "results/{dataset}/benchmarks/plots/metrics.tsv"
+        f"results/{DATASET}/benchmarks/plots/metrics.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
         mem_mb=memory_of("plot_metrics"),
         runtime=minutes_of("plot_metrics"),
     params:
-        code=code_of("plot_metrics"),
+        code=code_of("plot_metrics", "metrics", "shortlist"),
         plot=plot_settings,
-        dataset="{dataset}",
+        dataset=DATASET,
     script:
         "../../scripts/plot_metrics.py"
+
+
+rule plot_comparisons:
+    """Draw which settings can be told apart, by each criterion."""
+    input:
+        unpack(compared),
+        shortlist=f"results/{DATASET}/shortlist.parquet",
+    output:
+        png=report(
+            f"results/{DATASET}/plots/comparisons.png",
+            caption="../report/comparisons.rst",
+            category="Which cell",
+            labels={"figure": "what can be told apart", "dataset": DATASET},
+        ),
+        vector=f"results/{DATASET}/plots/comparisons.{SETTINGS['plot']['vector_format']}",
+    log:
+        f"results/{DATASET}/logs/plots/comparisons.log",
+    benchmark:
+        f"results/{DATASET}/benchmarks/plots/comparisons.tsv"
+    conda:
+        "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("plot_metrics", settings=CELLS.number_of_settings),
+        runtime=minutes_of("plot_metrics"),
+    params:
+        code=code_of("plot_comparisons", "metrics", "stability", "comparisons", "shortlist"),
+        plot=plot_settings,
+        dataset=DATASET,
+    script:
+        "../../scripts/plot_comparisons.py"
 
 
 rule plot_changes:
@@ -327,25 +390,25 @@ rule plot_changes:
         unpack(changes),
     output:
         png=report(
-            "results/{dataset}/plots/changes.png",
+            f"results/{DATASET}/plots/changes.png",
             caption="../report/changes.rst",
             category="Stability",
-            labels={"figure": "from cell to cell", "dataset": "{dataset}"},
+            labels={"figure": "from cell to cell", "dataset": DATASET},
         ),
-        vector=f"results/{{dataset}}/plots/changes.{SETTINGS['plot']['vector_format']}",
+        vector=f"results/{DATASET}/plots/changes.{SETTINGS['plot']['vector_format']}",
     log:
-        "results/{dataset}/logs/plots/changes.log",
+        f"results/{DATASET}/logs/plots/changes.log",
     benchmark:
-        "results/{dataset}/benchmarks/plots/changes.tsv"
+        f"results/{DATASET}/benchmarks/plots/changes.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
         mem_mb=memory_of("plot_changes"),
         runtime=minutes_of("plot_changes"),
     params:
-        code=code_of("plot_changes"),
+        code=code_of("plot_changes", "neighboring_cells", "stability"),
         plot=plot_settings,
-        dataset="{dataset}",
+        dataset=DATASET,
     script:
         "../../scripts/plot_changes.py"
 
@@ -353,28 +416,28 @@ rule plot_changes:
 rule plot_stability:
     """Draw how much other seeds change each cell."""
     input:
-        stability="results/{dataset}/stability.parquet",
+        stability=f"results/{DATASET}/stability.parquet",
     output:
         png=report(
-            "results/{dataset}/plots/stability.png",
+            f"results/{DATASET}/plots/stability.png",
             caption="../report/stability.rst",
             category="Stability",
-            labels={"figure": "from seed to seed", "dataset": "{dataset}"},
+            labels={"figure": "from seed to seed", "dataset": DATASET},
         ),
-        vector=f"results/{{dataset}}/plots/stability.{SETTINGS['plot']['vector_format']}",
+        vector=f"results/{DATASET}/plots/stability.{SETTINGS['plot']['vector_format']}",
     log:
-        "results/{dataset}/logs/plots/stability.log",
+        f"results/{DATASET}/logs/plots/stability.log",
     benchmark:
-        "results/{dataset}/benchmarks/plots/stability.tsv"
+        f"results/{DATASET}/benchmarks/plots/stability.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
         mem_mb=memory_of("plot_stability"),
         runtime=minutes_of("plot_stability"),
     params:
-        code=code_of("plot_stability"),
+        code=code_of("plot_stability", "stability"),
         plot=plot_settings,
-        dataset="{dataset}",
+        dataset=DATASET,
     script:
         "../../scripts/plot_stability.py"
 
@@ -382,29 +445,29 @@ rule plot_stability:
 rule plot_instability:
     """Draw which points other seeds move."""
     input:
-        sweep="results/{dataset}/sweep.parquet",
+        sweep=f"results/{DATASET}/sweep.parquet",
         points=stability_points,
     output:
         png=report(
-            "results/{dataset}/plots/instability.png",
+            f"results/{DATASET}/plots/instability.png",
             caption="../report/instability.rst",
             category="Stability",
-            labels={"figure": "which points move", "dataset": "{dataset}"},
+            labels={"figure": "which points move", "dataset": DATASET},
         ),
-        vector=f"results/{{dataset}}/plots/instability.{SETTINGS['plot']['vector_format']}",
+        vector=f"results/{DATASET}/plots/instability.{SETTINGS['plot']['vector_format']}",
     log:
-        "results/{dataset}/logs/plots/instability.log",
+        f"results/{DATASET}/logs/plots/instability.log",
     benchmark:
-        "results/{dataset}/benchmarks/plots/instability.tsv"
+        f"results/{DATASET}/benchmarks/plots/instability.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
         mem_mb=memory_of("plot_instability"),
         runtime=minutes_of("plot_instability"),
     params:
-        code=code_of("plot_instability"),
+        code=code_of("plot_instability", "sweep", "seed_pairs"),
         plot=plot_settings,
-        dataset="{dataset}",
+        dataset=DATASET,
         cells=CELLS.seeded(),
         knn_seed=CELLS.seeds_drawn()[0],
         seed=CELLS.seeds_drawn()[1],

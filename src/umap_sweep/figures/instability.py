@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.colors import to_rgba_array
 
 from umap_sweep import store
+from umap_sweep.cells.lines import Line, line_of
 from umap_sweep.figures.grid import aligned, draw, read_embeddings
 from umap_sweep.figures.pictures import LEVELS, NO_LABEL_COLOUR, Colouring
 from umap_sweep.figures.style import STYLE, drawing, save
@@ -18,20 +19,20 @@ TITLE = "instability: share of a point's 15 nearest points that another seed exc
 
 
 def colour_shares(
-    shares: Mapping[tuple[int, float], np.ndarray],
-) -> tuple[Colouring, dict[tuple[int, float], np.ndarray]]:
+    shares: Mapping[tuple[Line, float], np.ndarray],
+) -> tuple[Colouring, dict[tuple[Line, float], np.ndarray]]:
     """Colour numbers from 0 to 1 by one scale for all cells.
 
     Parameters
     ----------
-    shares : mapping of (int, float) to numpy.ndarray
-        By n_neighbors and min_dist, one number for each point; NaN where there is none.
+    shares : mapping of (Line, float) to numpy.ndarray
+        By line of the grid and min_dist, one number for each point; NaN where there is none.
 
     Returns
     -------
     colouring : Colouring
         With the codes of the first cell.
-    codes : dict of (int, float) to numpy.ndarray
+    codes : dict of (Line, float) to numpy.ndarray
         The codes of every cell.
     """
     palette = np.vstack([matplotlib.colormaps["viridis"](np.arange(LEVELS)), to_rgba_array(NO_LABEL_COLOUR)])[:, :3]
@@ -45,7 +46,7 @@ def colour_shares(
 def plot_instability(
     sweep: str | Path,
     points: Sequence[str | Path],
-    keys: Sequence[tuple[int, float]],
+    keys: Sequence[Mapping[str, Any]],
     png: str | Path,
     vector: str | Path,
     plot: Mapping[str, Any],
@@ -62,8 +63,8 @@ def plot_instability(
         The sweep's table.
     points : sequence of path
         The tables of points from `umap_sweep.quality.seed_pairs`.
-    keys : sequence of (int, float)
-        n_neighbors and min_dist of each of these tables.
+    keys : sequence of mapping
+        n_neighbors, min_dist and the grid's further axes, of each of these tables.
     png, vector : path
         Receive the figure; the ending of `vector` is its format, `pdf` or `svg`.
     plot : mapping
@@ -77,7 +78,7 @@ def plot_instability(
     """
     embeddings = read_embeddings(sweep, knn_seed, seed)
     read = [store.numbers(store.read(path).column("instability")) for path in points]
-    shares = dict(zip(keys, read, strict=True))
+    shares = dict(zip([(line_of(key), key["min_dist"]) for key in keys], read, strict=True))
     cells, _ = aligned({key: cell for key, cell in embeddings.cells.items() if key in shares})
     embeddings = replace(embeddings, cells=cells)
     colouring, codes = colour_shares({key: shares[key] for key in cells})

@@ -10,6 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from umap_sweep import store
+from umap_sweep.cells.keys import optional_axes
+from umap_sweep.cells.lines import further_of
 from umap_sweep.figures.style import STYLE, drawing, save
 
 # Which seeds differ, with the colour (Okabe and Ito's) and the mark.
@@ -34,12 +36,13 @@ def draw(pairs: pd.DataFrame, title: str) -> Figure:
         The table of `umap_sweep.quality.stability`.
     title : str
     """
-    cells = list(pairs.groupby(["n_neighbors", "min_dist"]))
+    further = optional_axes(pairs)
+    cells: list[tuple[Any, pd.DataFrame]] = list(pairs.groupby([*further, "n_neighbors", "min_dist"]))
     kinds = [kind for kind in ACROSS if (pairs["across"] == kind).any()]
     line = min(LINE, TALLEST / len(cells) / (len(kinds) + 1))
     block = line * (len(kinds) + 1)
     step = math.ceil(NAME / block)  # where names would overlap, only every step-th one is written
-    wide, left, head = 2.7, 1.75, 0.95
+    wide, left, head = 2.7, 1.75 + 0.8 * len(further), 0.95
     width, height = left + 2 * wide + 0.5 + 0.25, head + block * len(cells) + 0.75
     figure = Figure(figsize=(width, height), facecolor="white")
     figure.text(0.2 / width, 1 - 0.18 / height, title, size=12, va="top")
@@ -72,7 +75,16 @@ def draw(pairs: pd.DataFrame, title: str) -> Figure:
         axes.set(xlim=(0, 1.02), ylim=(len(cells) * block, 0))
         if column == "procrustes_disparity":
             axes.set_xlim(0, max(1.05 * pairs[column].max(), 0.01))
-        names = [f"n_neighbors {cell[0]} · min_dist {cell[1]:g}" for cell, _ in cells[::step]]
+        names = [
+            " · ".join(
+                [
+                    *further_of(dict(zip(further, cell, strict=False))),
+                    f"n_neighbors {cell[-2]}",
+                    f"min_dist {cell[-1]:g}",
+                ]
+            )
+            for cell, _ in cells[::step]
+        ]
         axes.set_yticks(
             [(row + 0.5) * block for row in range(0, len(cells), step)], names if panel == 0 else [], size=7
         )

@@ -13,12 +13,12 @@ from typing import Any
 
 from umap_sweep import store
 from umap_sweep.errors import InputError
-from umap_sweep.sources import fetch, rows
+from umap_sweep.sources import fetch, reading, rows
 
 
 def origin_of_stored(
     source: Mapping[str, Any],
-    path: str | Path | None,
+    path: reading.Files | None,
     data: str | Path,
     stored_rows: str | Path,
     parent: Mapping[str, str | Path] | None = None,
@@ -37,7 +37,7 @@ def origin_of_stored(
     data, stored_rows : str or Path
         Where the features are stored, and what names their rows; either may be missing.
     parent : mapping of str to path, optional
-        The same of the data set that a subset is of.
+        The same of the data set that a subset, or permuted data, is of.
     """
     try:
         record = store.read_record(data)
@@ -45,14 +45,15 @@ def origin_of_stored(
         return None
     stored: dict[str, Any] = record.get("origin", {})
     now = fetch.origin(source, path, parent)
-    if stored == now or _seen_by_rows(stored_rows, now, record["fingerprint"]):
+    if stored == now or _seen_by_rows(stored_rows, now, data, record["fingerprint"]):
         return stored
     if source["source"] == "url":
         path = fetch.kept_file(source["url"], source["sha256"], Path(data).with_name("download"))
-    read_from = path if parent is None else source["of"]
-    files = [path] if parent is None else list(parent.values())
-    if not all(file is not None and Path(file).exists() for file in files):
+    own = [] if path is None else reading.files_of(path)
+    files = own if parent is None else list(parent.values())
+    if not files or not all(Path(file).exists() for file in files):
         return None
+    read_from = reading.called(own) if parent is None else source["of"]
     print(f"umap-sweep: reading {read_from} again, to see whether the features are those stored.", file=sys.stderr)
     try:
         found = fetch.fetch(source, path, Path(data).with_name("download"), parent)
@@ -63,7 +64,7 @@ def origin_of_stored(
 
 def are_described(
     source: Mapping[str, Any],
-    path: str | Path | None,
+    path: reading.Files | None,
     stored_rows: str | Path,
     parent: Mapping[str, str | Path] | None = None,
 ) -> bool:
@@ -84,10 +85,10 @@ def are_described(
     return bool(record.get("origin") == now and record.get("description") == rows.description(source))
 
 
-def _seen_by_rows(stored_rows: str | Path, now: Mapping[str, Any], fingerprint: str) -> bool:
+def _seen_by_rows(stored_rows: str | Path, now: Mapping[str, Any], data: str | Path, fingerprint: str) -> bool:
     """Return whether the stored rows were read from the source as it is now, and found to be of the stored features."""
     try:
         record = store.read_record(stored_rows)
     except InputError:
         return False
-    return bool(record.get("origin") == now and record["inputs"].get("data") == fingerprint)
+    return bool(record.get("origin") == now and record["inputs"].get(store.place_of(data)) == fingerprint)

@@ -6,19 +6,22 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.spatial import cKDTree
 
 from umap_sweep import store
-from umap_sweep.cells.keys import KEY_COLUMNS, neighbors_of
-from umap_sweep.quality import labels, measures, tables
+from umap_sweep.cells.keys import key_columns, neighbors_of
+from umap_sweep.quality import labels, measures, sampling, tables
 from umap_sweep.quality.cell_metrics import NEIGHBORS
+from umap_sweep.sources.target import UNLABELLED, target_of
 
 # Null where labels are no categories.
-LABEL_NUMBERS = {"label_accuracy": pa.float64(), "silhouette": pa.float64()}
+LABEL_NUMBERS = {"label_accuracy": pa.float64(), "silhouette": pa.float64(), "silhouette_sample_error": pa.float64()}
+
+# Only of a supervised run, whose own labels say nothing of it. Null where no row with a label lacks the target.
+OF_UNSEEN = {"label_accuracy_unseen": pa.float64()}
 
 # What is said of one annotation in one cell.
 ANNOTATION_COLUMNS = {
-    "annotation": pa.string(),
-    **KEY_COLUMNS,
     "categories": pa.int64(),
     "rows": pa.int64(),
     "purity": pa.float64(),
@@ -95,6 +98,8 @@ def compute(
     csv_out: str | Path,
     keys: Sequence[dict[str, Any]],
     label_kind: str,
+    target: str | None = None,
+    target_metric: str = "categorical",
 ) -> None:
     """Measure the labels and annotations in all cells.
 
@@ -111,13 +116,18 @@ def compute(
     sample : path
         From `umap_sweep.quality.high_dimensional`: the rows that the silhouette is taken of.
     labels_out : path
-        Receives one row for each cell: `KEY_COLUMNS` and `LABEL_NUMBERS`.
+        Receives one row for each cell: its key (`umap_sweep.cells.keys.key_columns`) and `LABEL_NUMBERS`, of a
+        supervised run `OF_UNSEEN` too.
     out, csv_out : path
-        Receives one row for each annotation with categories, the label among them, and each cell: `ANNOTATION_COLUMNS`.
+        Receives one row for each annotation with categories, the label among them, and each cell: `annotation`,
+        the cell's key, and `ANNOTATION_COLUMNS`.
     keys : sequence of mapping
         The key of each cell.
     label_kind : str
         The configuration's `plot.label_kind`.
+    target : str, optional
+        What the run is supervised by.
+    target_metric : str, default "categorical"
 
     Raises
     ------
@@ -128,6 +138,9 @@ def compute(
     sampled = store.numbers(store.read(sample, ["row"]).column("row"))
     in_data: dict[str | Path, dict[str, float]] = {}
     of_labels, of_annotations = [], []
+    unseen, of_unseen = np.zeros(0, dtype=bool), {} if target is None else OF_UNSEEN
+    if target not in (None, "label"):
+        unseen = target_of(rows, target, target_metric) == UNLABELLED
     # The same in all cells.
     of_values = {
         name: {
@@ -147,6 +160,9 @@ def compute(
             coordinates = tables.coordinates_of(layout)
         if "label" in codes:
             cell = of_label(coordinates, near_points, codes["label"], sampled)
+            if unseen.any():
+                accuracy = accuracy_of_unseen(coordinates, codes["label"], unseen)
+                cell |= {"label_accuracy_unseen": accuracy} if np.isfinite(accuracy) else {}
         of_labels.append(key | cell)
         for name, values in codes.items():
             measured = of_values[name] | {
@@ -155,10 +171,38 @@ def compute(
             }
             of_annotations.append(key | {part: value for part, value in measured.items() if value == value})
     of_annotations.sort(key=lambda row: list(codes).index(row["annotation"]))
-    inputs = tables.fingerprints({"rows": rows, "high_dimensional": sample}) | tables.by_path(layouts)
-    tables.write(labels_out, tables.table_of(of_labels, KEY_COLUMNS | LABEL_NUMBERS), "label_metrics", inputs)
-    table = tables.table_of(of_annotations, ANNOTATION_COLUMNS)
-    tables.write(out, table, "annotations", inputs, csv_out=csv_out)
+    inputs = store.inputs_of(rows, sample, *layouts)
+    key_of_cell = key_columns(keys[0])
+    table = tables.table_of(of_labels, key_of_cell | LABEL_NUMBERS | of_unseen)
+    tables.write(labels_out, table, "annotation_metrics", inputs)
+    table = tables.table_of(of_annotations, {"annotation": pa.string()} | key_of_cell | ANNOTATION_COLUMNS)
+    tables.write(out, table, "annotation_metrics", inputs, csv_out=csv_out)
+
+
+def accuracy_of_unseen(coordinates: np.ndarray, codes: np.ndarray, unseen: np.ndarray) -> float:
+    """Return how often the nearest row that a partly labelled run was told the label of has a row's own label.
+
+    Parameters
+    ----------
+    coordinates : ndarray of float32, shape (n, d)
+        NaN for a row without a place.
+    codes : ndarray of int, shape (n,)
+        The category of each row's label, -1 for none.
+    unseen : ndarray of bool, shape (n,)
+        Whether the target has no value for a row.
+
+    Returns
+    -------
+    float
+        Over the unseen rows with a label and a place. It does not fall where few rows are told, as votes among a fixed
+        number of neighbours would. NaN without any.
+    """
+    counted = (codes >= 0) & measures.placed(coordinates)
+    asked, told = counted & unseen, counted & ~unseen
+    if not asked.any() or not told.any():
+        return float("nan")
+    _, nearest = cKDTree(coordinates[told]).query(coordinates[asked])
+    return float((codes[told][nearest] == codes[asked]).mean())
 
 
 def _in_data(knn: str | Path, codes: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -191,11 +235,15 @@ def of_label(
         By the names of `LABEL_NUMBERS`.
     """
     placed = measures.placed(coordinates)
+    share = len(sampled) / len(codes)
     sampled = sampled[placed[sampled]]
     if placed.sum() < 3 or not len(sampled):
         return {}
-    numbers = {
-        "label_accuracy": measures.label_accuracy(codes, neighbors),
-        "silhouette": measures.silhouette(coordinates[sampled], codes[sampled]),
-    }
+    numbers = {"label_accuracy": measures.label_accuracy(codes, neighbors)}
+    scores = measures.silhouettes(coordinates[sampled], codes[sampled])
+    if np.isfinite(scores).any():
+        numbers |= {
+            "silhouette": float(np.nanmean(scores)),
+            "silhouette_sample_error": sampling.error(scores, share),
+        }
     return {name: value for name, value in numbers.items() if np.isfinite(value)}

@@ -12,8 +12,9 @@ import pyarrow as pa
 from scipy.spatial import cKDTree
 
 from umap_sweep import store
-from umap_sweep.cells.keys import KEY_COLUMNS, column_of
-from umap_sweep.quality import measures, tables
+from umap_sweep.cells import curve
+from umap_sweep.cells.keys import column_of, key_columns
+from umap_sweep.quality import measures, sampling, tables
 from umap_sweep.quality.high_dimensional import rank_step
 
 NEIGHBORS = 15
@@ -28,13 +29,20 @@ NUMBERS = {
     "continuity": pa.float64(),
     "triplet_accuracy": pa.float64(),
     "distance_correlation": pa.float64(),
+    "cross_entropy": pa.float64(),
     "disconnected": pa.float64(),
     "rows": pa.int64(),
     "recall_15_rows": pa.int64(),
     "sample_rows": pa.int64(),
     "sample_triplets": pa.int64(),
     "sample_pairs": pa.int64(),
+    **{f"{name}_sample_error": pa.float64() for name in sampling.SAMPLED if name != "silhouette"},
+    "cross_entropy_sample_error": pa.float64(),
 }
+# Only of cells that densMAP has laid out.
+OF_DENSMAP = {"density_correlation": pa.float64()}
+# Those that need the graph a cell was laid out from, beside its coordinates.
+OF_GRAPH = ("cross_entropy", "cross_entropy_sample_error")
 
 
 class Cell:
@@ -161,25 +169,44 @@ class Cell:
         high = self._without_unplaced(measures.others(stored, np.arange(len(stored)), k))
         return measures.overlap(high, neighbors[:, :k])
 
-    def recalls(self) -> dict[str, float]:
-        """Return `recall_15`, `recall_50` and `recall_150`, means over the sampled rows, as far as there are points."""
-        near = self.nearest(self.sampled, max(RECALLS))
-        return {
-            f"recall_{k}": float(np.nanmean(measures.overlap(self.exact[:, :k], near[:, :k])))
-            for k in RECALLS
-            if k <= near.shape[1]
-        }
+    def of_sample(self, values: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
+        """Return values of the sampled rows that have coordinates, or of some of these, with NaN for all others.
 
-    def continuity(self) -> dict[str, float]:
-        """Return `continuity` for 15 neighbours, over the sampled rows; nothing where there are 30 points or fewer."""
+        Parameters
+        ----------
+        values : ndarray of float, shape (counted rows,)
+        counted : ndarray of bool, shape (sampled rows with coordinates,), optional
+
+        Returns
+        -------
+        ndarray of float64, shape (sampled rows,)
+        """
+        places = np.flatnonzero(self.kept)
+        spread = np.full(len(self.kept), np.nan)
+        spread[places if counted is None else places[counted]] = values
+        return spread
+
+    def recalls(self) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Return `recall_15`, `recall_50`, `recall_150`, as far as there are points, and those of each sampled row."""
+        near = self.nearest(self.sampled, max(RECALLS))
+        shares = {
+            f"recall_{k}": measures.overlap(self.exact[:, :k], near[:, :k]) for k in RECALLS if k <= near.shape[1]
+        }
+        numbers = {name: float(np.nanmean(values)) for name, values in shares.items()}
+        return numbers, {name: self.of_sample(values) for name, values in shares.items()}
+
+    def continuity(self) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Return `continuity` for 15 neighbours, and that of each sampled row; nothing with 30 points or fewer."""
         points = len(self.row_of)
         if points <= 2 * NEIGHBORS:
-            return {}
-        full = (self.exact[:, :NEIGHBORS] >= 0).all(axis=1)
+            return {}, {}
+        full = np.asarray((self.exact[:, :NEIGHBORS] >= 0).all(axis=1))
         low_ranks = measures.ranks_within(
             self.tree, self.coordinates[self.sampled[full]], self.place_of[self.exact[full, :NEIGHBORS]]
         )
-        return {"continuity": measures.trustworthiness(low_ranks, NEIGHBORS, points)}
+        of_rows = measures.trustworthiness_of_points(low_ranks, NEIGHBORS, points)
+        number = measures.trustworthiness(low_ranks, NEIGHBORS, points)
+        return {"continuity": number}, {"continuity": self.of_sample(of_rows, full)}
 
 
 class Near:
@@ -218,17 +245,25 @@ class Near:
                 counted[place] -= np.searchsorted(np.sort(block[place, ~self.placed]), stored[place])
         self.ranks.append(counted[self.kept[rows]])
 
-    def trustworthiness(self) -> float:
-        """Return the trustworthiness for 15 neighbours, over the sampled rows; NaN where it is not defined.
+    def trustworthiness(self) -> tuple[float, np.ndarray]:
+        """Return the trustworthiness for 15 neighbours, and what each sampled row contributes to it.
 
-        It is not where there are 30 points or fewer, and where no sampled row has coordinates.
+        Returns
+        -------
+        number : float
+            NaN where there are 30 points or fewer, and where no sampled row has coordinates.
+        of_rows : ndarray of float64, shape (sampled rows,)
+            NaN for a row without coordinates.
         """
+        of_rows = np.full(len(self.kept), np.nan)
         if self.points <= 2 * NEIGHBORS:
-            return float("nan")
-        return measures.trustworthiness(np.concatenate(self.ranks), NEIGHBORS, self.points)
+            return float("nan"), of_rows
+        ranks = np.concatenate(self.ranks)
+        of_rows[self.kept] = measures.trustworthiness_of_points(ranks, NEIGHBORS, self.points)
+        return measures.trustworthiness(ranks, NEIGHBORS, self.points), of_rows
 
 
-def trustworthiness(cells: Sequence[Near], ranks: Iterable[np.ndarray]) -> list[float]:
+def trustworthiness(cells: Sequence[Near], ranks: Iterable[np.ndarray]) -> list[tuple[float, np.ndarray]]:
     """Return the trustworthiness of several cells, for which the ranks are read once.
 
     Parameters
@@ -239,7 +274,7 @@ def trustworthiness(cells: Sequence[Near], ranks: Iterable[np.ndarray]) -> list[
 
     Returns
     -------
-    list of float
+    list of tuple
         As `Near.trustworthiness` has it.
     """
     start = 0
@@ -254,8 +289,8 @@ def measure(
     cell: Cell,
     pairs: Mapping[str, np.ndarray],
     triplets: Mapping[str, np.ndarray],
-) -> dict[str, float | int]:
-    """Return the metrics of one cell, apart from its trustworthiness.
+) -> tuple[dict[str, float | int], dict[str, np.ndarray]]:
+    """Return the metrics of one cell, apart from its trustworthiness, and what each part of the sample says.
 
     Parameters
     ----------
@@ -265,8 +300,11 @@ def measure(
 
     Returns
     -------
-    dict of str to float or int
+    numbers : dict of str to float or int
         The metrics that are defined, by the names of `NUMBERS`.
+    contributions : dict of str to ndarray
+        By metric, of each sampled row, of each triplet (float32: 1 where its order is kept, 0 where not), or of each
+        of `sampling.PAIR_BATCHES` batches of the pairs; NaN where one does not count.
     """
     numbers: dict[str, float | int] = {
         "disconnected": 1 - float(cell.placed.mean()),
@@ -274,20 +312,114 @@ def measure(
         "sample_rows": len(cell.sampled),
     }
     if len(cell.row_of) < 3 or not len(cell.sampled):
-        return numbers
-    numbers |= cell.recalls() | cell.continuity()
+        return numbers, {}
+    contributions: dict[str, np.ndarray] = {}
+    for defined, of_rows in (cell.recalls(), cell.continuity()):
+        numbers |= defined
+        contributions |= of_rows
     numbers["recall_15_rows"] = len(cell.sampled)
     triplets, kept = cell.without_unplaced(triplets, ("row", "near", "far"))
     if kept.any():
-        numbers["triplet_accuracy"] = measures.triplet_accuracy(cell.coordinates, **triplets)
+        in_order = measures.triplets_kept(cell.coordinates, **triplets)
+        numbers["triplet_accuracy"] = float(in_order.mean())
+        contributions["triplet_accuracy"] = np.full(len(kept), np.nan, np.float32)
+        contributions["triplet_accuracy"][kept] = in_order
     numbers["sample_triplets"] = int(kept.sum())
     pairs, kept = cell.without_unplaced(pairs, ("first", "second"))
     if kept.any():
         high = pairs["distance_rank"] if kept.all() else measures.average_ranks(pairs["distance_rank"])
-        low = measures.average_ranks(measures.distances(cell.coordinates, pairs["first"], pairs["second"]))
-        numbers["distance_correlation"] = measures.spearman(high, low)
+        low = measures.distances(cell.coordinates, pairs["first"], pairs["second"])
+        numbers["distance_correlation"] = measures.spearman(high, measures.average_ranks(low))
+        if len(cell.all_sampled) < len(cell.placed):
+            contributions["distance_correlation"] = correlation_of_batches(high, low)
     numbers["sample_pairs"] = int(kept.sum())
-    return {name: value for name, value in numbers.items() if np.isfinite(value)}
+    return {name: value for name, value in numbers.items() if np.isfinite(value)}, contributions
+
+
+def correlation_of_batches(high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """Return Spearman's rank correlation of each of `sampling.PAIR_BATCHES` batches of pairs.
+
+    Parameters
+    ----------
+    high, low : ndarray of float, shape (pairs,)
+        Distances of random pairs in the data, or their ranks, and in the embedding.
+
+    Returns
+    -------
+    ndarray of float64, shape (batches,)
+        Of independent batches; the standard error of their mean is nearly that of the correlation over all pairs
+        (batch means; Schmeiser, 1982).
+    """
+    batches = zip(*(np.array_split(values, sampling.PAIR_BATCHES) for values in (high, low)), strict=True)
+    return np.array(
+        [measures.spearman(*map(measures.average_ranks, batch)) if len(batch[0]) > 1 else np.nan for batch in batches]
+    )
+
+
+def cross_entropy(
+    cell: Cell, pairs: Mapping[str, np.ndarray], edges: pa.Table, spread: float, min_dist: float
+) -> dict[str, float]:
+    """Return UMAP's own loss of a cell on the stored graph, and its error where pairs of rows are a sample.
+
+    Parameters
+    ----------
+    cell : Cell
+    pairs : mapping of str to ndarray
+        From `umap_sweep.quality.high_dimensional`: `first` and `second` of all pairs, or of random ones.
+    edges : pyarrow.Table
+        From `umap_sweep.stages.graph`, each edge in both directions.
+    spread, min_dist : float
+        Of the curve that the cell was laid out by.
+
+    Returns
+    -------
+    dict of str to float
+        Empty where too few rows have coordinates.
+    """
+    head, tail, weight = (store.numbers(edges.column(name)) for name in ("head", "tail", "weight"))
+    once = (head < tail) & cell.placed[head] & cell.placed[tail]
+    pairs, kept = cell.without_unplaced(pairs, ("first", "second"))
+    if len(cell.row_of) < 3 or not kept.any():
+        return {}
+    number, error = measures.cross_entropy(
+        measures.distances(cell.coordinates, head[once], tail[once]),
+        weight[once],
+        measures.distances(cell.coordinates, pairs["first"], pairs["second"]),
+        len(cell.row_of),
+        *curve.parameters(spread, min_dist),
+    )
+    if len(cell.all_sampled) == len(cell.placed):
+        error = 0.0  # all pairs are no sample
+    found = {"cross_entropy": number, "cross_entropy_sample_error": error}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def density_correlation(layout: str | Path) -> dict[str, float]:
+    """Return how well a cell of densMAP keeps densities: Pearson's correlation of local radii in data and embedding.
+
+    Of their logarithms, as Narayan, Berger and Cho (2021) have it; empty where all radii are one.
+
+    Parameters
+    ----------
+    layout : path
+        From `umap_sweep.stages.layouts`.
+    """
+    radii = store.matrix(store.read(layout, ["rad_orig", "rad_emb"]), "rad_").astype(np.float64)
+    if (radii.std(axis=0) == 0).any():
+        return {}
+    return {"density_correlation": float(np.asarray(np.corrcoef(radii.T))[0, 1])}
+
+
+def table_of_contributions(cells: Sequence[Mapping[str, np.ndarray]], keys: Sequence[dict[str, Any]]) -> pa.Table:
+    """Return what each part of the sample says of each cell as a table; NaN in a list stands for what is not there."""
+    table = tables.table_of(keys, key_columns(keys[0]))
+    for name in sampling.SAMPLED:
+        widths = {len(cell[name]) for cell in cells if name in cell}
+        if widths:
+            nothing = np.full(widths.pop(), np.nan)
+            values = np.stack([cell.get(name, nothing) for cell in cells]).astype(np.float32)
+            table = table.append_column(name, store.lists(values))
+    return table
 
 
 def columns_of(path: str | Path) -> dict[str, np.ndarray]:
@@ -306,7 +438,10 @@ def compute(
     points_out: str | Path,
     neighbors_out: str | Path,
     metrics_out: str | Path,
+    contributions_out: str | Path,
     keys: Sequence[dict[str, Any]],
+    edges: str | Path | None = None,
+    spread: float = 1.0,
 ) -> None:
     """Measure the cells of one row of the grid, one after the other.
 
@@ -325,9 +460,19 @@ def compute(
         Receives, in columns with the same names, lists of int32: the 15 nearest points of each row in the embedding,
         -1 where the row has no coordinates.
     metrics_out : path
-        Receives one row for each cell: the columns `KEY_COLUMNS` and `NUMBERS`.
+        Receives one row for each cell: its key (`umap_sweep.cells.keys.key_columns`) and `NUMBERS`, for densMAP
+        `OF_DENSMAP`. Where the grid has preparations, `recall_15` is over the sample too. What ends in `_sample_error`
+        is the standard error that the metric has because it looks at a sample; 0 where it looks at all there is.
+    contributions_out : path
+        Receives one row for each cell: its key, and for each metric that is a mean over rows, or looks at a
+        sample, a list (float32) of what `measure` returns of it; `points_out` has that of `recall_15` where it looks at
+        all rows.
     keys : sequence of mapping
         The key of each cell.
+    edges : path, optional
+        The graph that the cells are laid out from, without which there is no `cross_entropy`.
+    spread : float, default 1.0
+        Of the curve that they are laid out by.
 
     Raises
     ------
@@ -339,28 +484,44 @@ def compute(
     width = min(NEIGHBORS, keys[0]["knn_k"] - 1)
     stored = store.matrix(store.read(knn, [f"index_{rank}" for rank in range(width + 1)]), "index_")
     pair_columns, triplet_columns = columns_of(pairs), columns_of(triplets)
-    points, nearest, measured, near = {}, {}, [], []
+    graph = None if edges is None else store.read(edges)
+    points, nearest, measured, near, contributions = {}, {}, [], [], []
     for path, key in zip(layouts, keys, strict=True):
         cell = Cell(tables.coordinates_of(path), rows, exact)
         neighbors = cell.neighbors()
         recall = cell.recall_of_points(neighbors, stored)
         near.append(Near(cell, neighbors))
-        numbers = measure(cell, pair_columns, triplet_columns)
-        if width == NEIGHBORS and np.isfinite(recall).any():
+        numbers, of_sample = measure(cell, pair_columns, triplet_columns)
+        # The k-NN of prepared data is that of one preparation; all are measured against the same neighbours.
+        if width == NEIGHBORS and "preparation" not in key and np.isfinite(recall).any():
             numbers |= {"recall_15": float(np.nanmean(recall)), "recall_15_rows": int(np.isfinite(recall).sum())}
+            of_sample.pop("recall_15", None)  # it looks at all rows
+        if graph is not None:
+            numbers |= cross_entropy(cell, pair_columns, graph, spread, key["min_dist"])
+        if key.get("densmap"):
+            numbers |= density_correlation(path)
         measured.append(key | numbers)
+        contributions.append(of_sample)
         points[column_of(key)] = recall.astype(np.float32)
         nearest[column_of(key)] = store.lists(neighbors)
     kept_ranks = trustworthiness(near, store.read_binary_rows(ranks, "ranks", "<u2"))
-    for numbers, value in zip(measured, kept_ranks, strict=True):
+    for numbers, of_sample, (value, of_rows) in zip(measured, contributions, kept_ranks, strict=True):
         if np.isfinite(value):
             numbers["trustworthiness"] = value
-    cells = {column_of(key): path for path, key in zip(layouts, keys, strict=True)}
-    inputs = tables.fingerprints(cells | {"knn": knn, "high_dimensional": sample})
+            of_sample["trustworthiness"] = of_rows
+        share = len(rows) / len(stored)
+        for name in [name for name in sampling.SAMPLED if name in numbers]:
+            error = sampling.error(of_sample[name], sampling.share_of(name, share)) if name in of_sample else 0.0
+            numbers |= {f"{name}_sample_error": error} if np.isfinite(error) else {}
+    inputs = store.inputs_of(*layouts, knn, sample, *([] if edges is None else [edges]))
     shared = {name: value for name, value in keys[0].items() if name != "min_dist"}
     for out, table in (
         (points_out, pa.table(points)),
         (neighbors_out, pa.table(nearest)),
-        (metrics_out, tables.table_of(measured, KEY_COLUMNS | NUMBERS)),
+        (
+            metrics_out,
+            tables.table_of(measured, key_columns(keys[0]) | NUMBERS | (OF_DENSMAP if keys[0].get("densmap") else {})),
+        ),
+        (contributions_out, table_of_contributions(contributions, keys)),
     ):
-        tables.write(out, table, "metrics", inputs, shared)
+        tables.write(out, table, "cell_metrics", inputs, shared)

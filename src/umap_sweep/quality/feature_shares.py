@@ -293,7 +293,7 @@ def compute(
         out,
         tables.table_of(rows, COLUMNS),
         "features",
-        tables.fingerprints({"data": data}),
+        store.inputs_of(data),
         {"metric": metric, "metric_kwds": metric_kwds, "seed": seed},
         csv_out,
         also={

@@ -25,7 +25,7 @@ PAIRS_OF_A_SAMPLED_ROW = 200
 PAIRED_METRICS = {"euclidean", "l2", "manhattan", "l1", "taxicab", "cosine"}
 BLOCK_VALUES = 2**26  # distances that are held in memory at one time
 BLOCK_COLUMNS = 4096
-BLOCK_PAIRS = 16384
+PAIR_VALUES = 2**20  # values of features of each side of the pairs that are measured at one time
 BINS, MOST_IN_A_BIN = 65536, 64  # see `rank_by_bins`
 RANK_ROWS = 16  # rows of ranks that are read at one time
 
@@ -244,8 +244,9 @@ def distances_of_pairs(
         function = named_distances[metric]
     values = tuple((metric_kwds or {}).values())
     distances = np.empty(len(first), dtype=np.float32)
-    for start in range(0, len(first), BLOCK_PAIRS):
-        block = slice(start, start + BLOCK_PAIRS)
+    # Of equal sizes and several rows each, because NumPy sums a row that stands alone in another order.
+    count = max(min(len(first) * features.shape[1] // PAIR_VALUES + 1, len(first) // 4), 1)
+    for block in np.array_split(np.arange(len(first)), count):
         left, right = features[first[block]], features[second[block]]
         if values:
             distances[block] = [function(*pair, *values) for pair in zip(left, right, strict=True)]
@@ -355,7 +356,7 @@ def compute(
     first, second = choose_pairs(n_rows, rows, metrics["seed"])
     of_pairs = np.empty(len(first), dtype=np.float32)
     key = {"metric": metric, "metric_kwds": metric_kwds, **metrics}
-    inputs = tables.fingerprints({"data": data})
+    inputs = store.inputs_of(data)
 
     def groups_of_ranks() -> Iterator[np.ndarray]:
         """Yield the ranks of some rows after the other, and fill in `neighbors` and the distances of all pairs."""

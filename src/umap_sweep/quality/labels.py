@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,3 +131,76 @@ def category_codes(labels: pa.Array) -> np.ndarray:
     place[-1] = -1
     codes: np.ndarray = place[store.numbers(encoded.indices.fill_null(-1))]
     return codes
+
+
+def in_common(stored: pa.Array, new: pa.Array, kind: str = "auto") -> tuple[pa.Array, pa.Array] | None:
+    """Return the labels of two data sets as one type, in which those are equal that say the same.
+
+    A column of numbers in one file is one of text in another. Numbers say the same whatever their type (1 and 1.0), and
+    so does text that writes a number or a truth value (0 and "0", true and "True").
+
+    Parameters
+    ----------
+    stored, new : pyarrow.Array
+        Integers, floats, booleans or strings.
+    kind : str, default "auto"
+        As for `are_categories`. Where the stored labels are no categories, new ones that are no numbers become null.
+
+    Returns
+    -------
+    tuple of pyarrow.Array, or None
+        Both, as they are where their types are the same; as numbers where all are, unless the stored ones are text;
+        otherwise as text, that of the stored ones unchanged. None where it is ambiguous, because two different values
+        of one data set say the same, as "1" and "01" do.
+    """
+    if stored.type == new.type:
+        return stored, new
+    encoded = [encode(one) for one in (stored, new)]
+    said = [_said_by(one.dictionary) for one in encoded]
+    if any(len(set(one)) < len(one) for one in said):
+        return None
+    is_number = pa.types.is_integer(stored.type) or pa.types.is_floating(stored.type)
+    is_scale = is_number and not are_categories(stored, kind)
+    if is_scale:
+        said[1] = [None if isinstance(one, str) else one for one in said[1]]
+    every = {*said[0], *said[1]} - {None}
+    if pa.types.is_string(stored.type) or pa.types.is_large_string(stored.type):
+        own = dict(zip(said[0], encoded[0].dictionary.to_pylist(), strict=True))
+        return _taken(encoded, said, {one: str(one) for one in every} | own, pa.string())
+    whole = all(isinstance(one, int) for one in every)
+    if whole and all(abs(one) < 2**63 for one in every):
+        return _taken(encoded, said, {}, pa.int64())
+    # A float64 holds every whole number up to 2^53.
+    if is_scale or all(isinstance(one, float) or (isinstance(one, int) and abs(one) <= 2**53) for one in every):
+        return _taken(encoded, said, {}, pa.float64())
+    return _taken(encoded, said, {one: str(one) for one in every}, pa.string())
+
+
+def _said_by(values: pa.Array) -> list[Any]:
+    """Return what distinct values say: whole numbers as int, others as float, and all else as text."""
+    if pa.types.is_float32(values.type):
+        return [_said(float(str(value))) for value in store.numbers(values)]  # 0.1 is what it is printed as
+    return [_said(value) for value in values.to_pylist()]
+
+
+def _said(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        if value.lower() in ("true", "false"):
+            return value.lower()
+        if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", value, re.ASCII | re.IGNORECASE):
+            return value
+        value = float(value) if re.search(r"[.e]", value, re.IGNORECASE) else int(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _taken(
+    encoded: Sequence[pa.DictionaryArray], said: Sequence[Sequence[Any]], names: Mapping[Any, Any], kind: pa.DataType
+) -> tuple[pa.Array, pa.Array]:
+    """Return two columns with what their values say, or the names of it, as one type."""
+    first, second = (
+        pa.array([names.get(value, value) for value in values], kind, safe=False).take(one.indices)
+        for one, values in zip(encoded, said, strict=True)
+    )
+    return first, second

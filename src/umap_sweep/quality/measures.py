@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from umap_sweep.cells.lines import Line, in_order
+
 if TYPE_CHECKING:  # not at run time, so that figures, which need no SciPy, do not wait for its import
     from scipy.spatial import cKDTree
 
@@ -27,13 +29,19 @@ TITLES = {
     "trustworthiness": ("Trustworthiness", "no false neighbours, 15"),
     "continuity": ("Continuity", "no neighbours torn apart, 15"),
     "label_accuracy": ("Label accuracy", "of the 15 nearest points' majority"),
+    "label_accuracy_unseen": ("Label accuracy, unseen", "of the nearest row that was told"),
     "triplet_accuracy": ("Triplet accuracy", "order of distances, 0.5 is chance"),
     "distance_correlation": ("Distance correlation", "Spearman's, all distances"),
+    "density_correlation": ("Density correlation", "Pearson's, log local radii"),
+    "cross_entropy": ("Cross-entropy", "UMAP's loss; not across n_neighbors"),
     "silhouette": ("Silhouette of labels", "rewards a small min_dist"),
     "disconnected": ("Disconnected", "share of rows without a place"),
     "layout_seconds": ("Seconds", "of the layout's job, its part of those measured"),
     "layout_memory_mb": ("Memory, MiB", "of the layout's job, as measured"),
 }
+
+# What a layout job measures of itself. These are the only columns that another run does not repeat.
+MEASURED = ("layout_seconds", "layout_memory_mb")
 
 
 def compared_rows(n_rows: int, full_up_to: int, sample: int) -> int:
@@ -156,6 +164,23 @@ def trustworthiness(ranks: np.ndarray, k: int, points: int) -> float:
     return float(1 - 2 / (len(ranks) * k * (2 * points - 3 * k - 1)) * penalty)
 
 
+def trustworthiness_of_points(ranks: np.ndarray, k: int, points: int) -> np.ndarray:
+    """Return what each point contributes to the trustworthiness or the continuity, which is the mean of these.
+
+    Parameters
+    ----------
+    ranks, k, points
+        As for `trustworthiness`.
+
+    Returns
+    -------
+    ndarray of float64, shape (m,)
+    """
+    penalty = np.maximum(ranks - k, 0).sum(axis=1)
+    shares: np.ndarray = 1 - 2 / (k * (2 * points - 3 * k - 1)) * penalty
+    return shares
+
+
 def ranks_within(tree: cKDTree, points: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
     """Return the ranks that given neighbours of some points of a tree have among all its points.
 
@@ -205,19 +230,71 @@ def distances(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.n
     return np.sqrt(squares)
 
 
-def triplet_accuracy(points: np.ndarray, row: np.ndarray, near: np.ndarray, far: np.ndarray) -> float:
-    """Return the share of random triplets whose order of distances the embedding keeps (Wang and others, 2021).
+def triplets_kept(points: np.ndarray, row: np.ndarray, near: np.ndarray, far: np.ndarray) -> np.ndarray:
+    """Return of which triplets the embedding keeps the order of distances (Wang and others, 2021).
 
-    Wang, Huang, Rudin and Shaposhnik: Understanding How Dimension Reduction Tools Work, JMLR 22. 0.5 is chance, 1 is
-    every order kept. The points of most triplets lie far apart, so that this is a measure of global structure.
+    Wang, Huang, Rudin and Shaposhnik: Understanding How Dimension Reduction Tools Work, JMLR 22. A share of 0.5 is
+    chance, and 1 is every order kept. The points of most triplets lie far apart, so that this is a measure of global
+    structure.
 
     Parameters
     ----------
     points : ndarray of float, shape (n, d)
     row, near, far : ndarray of int, shape (triplets,)
         A point of each triplet, and of the two others the one that is nearer to it in the data and the farther one.
+
+    Returns
+    -------
+    ndarray of bool, shape (triplets,)
+        Their mean is the triplet accuracy.
     """
-    return float((distances(points, row, near) < distances(points, row, far)).mean())
+    kept: np.ndarray = distances(points, row, near) < distances(points, row, far)
+    return kept
+
+
+# As `umap.parametric_umap` has it: no point is taken to be nearer than what gives this.
+LEAST_PROBABILITY = 1e-4
+
+
+def cross_entropy(
+    edges: np.ndarray, weights: np.ndarray, pairs: np.ndarray, points: int, a: float, b: float
+) -> tuple[float, float]:
+    """Return the fuzzy cross-entropy of an embedding and its graph, UMAP's own loss, for each point.
+
+    C = Σ w ln(w / q) + (1 - w) ln((1 - w) / (1 - q)) over all pairs of points, with the weight w of the pair's edge, 0
+    where there is none, and q = 1 / (1 + a d^(2b)) of their distance d in the embedding (McInnes, Healy and Melville,
+    2018, equation 1). All edges count; of the term that all pairs have, ln(1 / (1 - q)), random pairs give the mean
+    where not all are there. What UMAP minimises by negative samples is not quite this (Damrich and Hamprecht, 2021).
+
+    Parameters
+    ----------
+    edges, weights : ndarray of float, shape (edges,)
+        Of each edge, counted once: the distance of its ends in the embedding, and its weight, above 0 and at most 1.
+    pairs : ndarray of float, shape (pairs,)
+        Distances in the embedding of all pairs of points, or of random ones.
+    points : int
+    a, b : float
+        From `umap_sweep.cells.curve.parameters`.
+
+    Returns
+    -------
+    number : float
+        In nats, divided by the number of points. Less is better, among embeddings of one graph and one curve.
+    error : float
+        Its standard error through the pairs, as if they were random.
+    """
+
+    def closeness(distances: np.ndarray) -> np.ndarray:
+        powers = np.power(distances, 2 * b)
+        return np.asarray(np.clip(1 / (1 + a * powers), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
+
+    q, w = closeness(edges), weights.astype(np.float64)
+    rest = np.where(w < 1, (1 - w) * np.log(np.where(w < 1, 1 - w, 1)), 0)
+    attraction = (w * np.log(w / q) + rest + w * np.log1p(-q)).sum()
+    apart = -np.log1p(-closeness(pairs))
+    all_pairs = points * (points - 1) / 2
+    error = all_pairs * float(apart.std(ddof=1)) / len(apart) ** 0.5 if len(apart) > 1 else float("nan")
+    return float(attraction + all_pairs * apart.mean()) / points, error / points
 
 
 def average_ranks(values: np.ndarray) -> np.ndarray:
@@ -294,11 +371,12 @@ def label_accuracy(codes: np.ndarray, neighbors: np.ndarray) -> float:
     return float(right[counted].mean()) if counted.any() else float("nan")
 
 
-def silhouette(points: np.ndarray, codes: np.ndarray) -> float:
-    """Return the mean silhouette of Rousseeuw (1987), as `sklearn.metrics.silhouette_score` defines it.
+def silhouettes(points: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the silhouette of each point (Rousseeuw, 1987), as `sklearn.metrics.silhouette_samples` defines it.
 
-    It tells, from -1 to 1, how much nearer points are to the points of their own label than to those of the nearest
-    other label. It rewards tight clumps with empty space between them, and so a small min_dist, whatever the data.
+    Their mean tells, from -1 to 1, how much nearer points are to the points of their own label than to those of the
+    nearest other label. It rewards tight clumps with empty space between them, and so a small min_dist, whatever the
+    data.
 
     Parameters
     ----------
@@ -308,17 +386,18 @@ def silhouette(points: np.ndarray, codes: np.ndarray) -> float:
 
     Returns
     -------
-    float
-        A point that is alone with its label counts as 0. NaN where there are fewer than two labels, or no two points
-        share one.
+    ndarray of float64, shape (m,)
+        NaN for a point without a label; 0 for one that is alone with its label. NaN for all where there are fewer than
+        two labels, or no two points share one.
     """
     from scipy.spatial.distance import cdist
 
     labelled = np.flatnonzero(codes >= 0)
     order = labelled[np.argsort(codes[labelled], kind="stable")]
     present, starts, sizes = np.unique(codes[order], return_index=True, return_counts=True)
+    scores = np.full(len(codes), np.nan)
     if not 2 <= len(present) < len(order):
-        return float("nan")
+        return scores
     place = np.repeat(np.arange(len(present)), sizes)
     rows = np.arange(len(order))
     mean = np.add.reduceat(cdist(points[order], points[order]), starts, axis=1)
@@ -328,8 +407,8 @@ def silhouette(points: np.ndarray, codes: np.ndarray) -> float:
     mean[rows, place] = np.inf
     outside = mean.min(axis=1)
     greater = np.maximum(inside, outside)
-    score = np.divide(outside - inside, greater, out=np.zeros(len(order)), where=(greater > 0) & (own_size > 1))
-    return float(score.mean())
+    scores[order] = np.divide(outside - inside, greater, out=np.zeros(len(order)), where=(greater > 0) & (own_size > 1))
+    return scores
 
 
 def disparity(left: np.ndarray, right: np.ndarray) -> float:
@@ -357,21 +436,22 @@ def disparity(left: np.ndarray, right: np.ndarray) -> float:
     return float(procrustes(left, right)[2])
 
 
-def middle_cell(keys: Iterable[tuple[int, float]]) -> tuple[int, float]:
-    """Return n_neighbors and min_dist in the middle of a grid.
+def middle_cell(keys: Iterable[tuple[Line, float]]) -> tuple[Line, float]:
+    """Return the line (`umap_sweep.cells.lines`) and min_dist in the middle of a grid.
 
     Parameters
     ----------
-    keys : iterable of (int, float)
-        n_neighbors and min_dist of each cell.
+    keys : iterable of (Line, float)
+        Of each cell.
 
     Returns
     -------
-    (int, float)
+    (Line, float)
         The middle of the two axes, the lower one of two; where the grid has no such cell, the middle one of `keys`.
     """
-    keys = sorted(keys)
-    rows, columns = (sorted({key[axis] for key in keys}) for axis in (0, 1))
+    given = list(keys)
+    rows, columns = in_order(line for line, _ in given), sorted({min_dist for _, min_dist in given})
+    keys = sorted(given, key=lambda key: (rows.index(key[0]), key[1]))
     middle = rows[(len(rows) - 1) // 2], columns[(len(columns) - 1) // 2]
     return middle if middle in keys else keys[(len(keys) - 1) // 2]
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from umap_sweep import store
+from umap_sweep.cells.keys import OPTIONAL_COLUMNS, optional_axes
 from umap_sweep.quality import measures, tables
 
 COLUMNS = {
@@ -25,6 +27,7 @@ COLUMNS = {
     "neighbor_overlap": pa.float64(),
     "procrustes_disparity": pa.float64(),
 }
+SHARED = ("n_neighbors", "min_dist", "knn_k", "knn_seed", "seed")
 # What the column `across` says, by whether the k-NN seeds and the UMAP seeds of two cells differ.
 ACROSS = {(False, True): "UMAP seed", (True, False): "k-NN seed", (True, True): "both seeds"}
 
@@ -46,7 +49,7 @@ def compare(
     Returns
     -------
     pairs : list of dict
-        One for each pair of cells, by the names of `COLUMNS`.
+        One for each pair of cells, by the names of `COLUMNS` and of the grid's further axes.
     instability : ndarray of float32, shape (n,)
         For each point, 1 minus the mean share of its nearest points that two cells have in common: 0 where all of them
         stay, 1 where none does. The mean is over the pairs whose UMAP seeds differ, because the seed of an exact k-NN
@@ -64,7 +67,7 @@ def compare(
             total[placed] += shared[placed]
             counted += placed
         pairs.append(
-            {name: keys[left][name] for name in ("n_neighbors", "min_dist", "knn_k", "knn_seed", "seed")}
+            {name: keys[left][name] for name in (*optional_axes(keys[left]), *SHARED)}
             | {f"other_{name}": keys[right][name] for name in ("knn_seed", "seed")}
             | {
                 "across": ACROSS[changed],
@@ -92,7 +95,7 @@ def compute(
     points_out : path
         Receives `instability` (float32): a row for each row of the data, in the data's order.
     pairs_out : path
-        Receives one row for each pair of cells, the columns `COLUMNS`.
+        Receives one row for each pair of cells, the grid's further axes and the columns `COLUMNS`.
 
     Raises
     ------
@@ -102,6 +105,7 @@ def compute(
     cells = [tables.read_cell(*cell) for cell in zip(layouts, neighbors, keys, strict=True)]
     coordinates, nearest = zip(*cells, strict=True)
     pairs, instability = compare(coordinates, nearest, keys)
-    inputs = tables.by_path(layouts)
+    inputs = store.inputs_of(*layouts)
     tables.write(points_out, pa.table({"instability": instability}), "seed_pairs", inputs)
-    tables.write(pairs_out, tables.table_of(pairs, COLUMNS), "seed_pairs", inputs)
+    columns = {axis: OPTIONAL_COLUMNS[axis] for axis in optional_axes(keys[0])} | COLUMNS
+    tables.write(pairs_out, tables.table_of(pairs, columns), "seed_pairs", inputs)

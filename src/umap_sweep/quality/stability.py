@@ -24,4 +24,4 @@ def join(pairs: Sequence[str | Path], out: str | Path, csv_out: str | Path) -> N
         Where a file is missing or damaged.
     """
     table = pa.concat_tables([store.read(path).replace_schema_metadata(None) for path in pairs])
-    tables.write(out, table, "stability", tables.by_path(pairs), csv_out=csv_out)
+    tables.write(out, table, "stability", store.inputs_of(*pairs), csv_out=csv_out)

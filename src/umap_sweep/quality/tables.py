@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from umap_sweep import store
 from umap_sweep.cells.keys import neighbors_of
+from umap_sweep.errors import InputError
 
 
 def coordinates_of(path: str | Path) -> np.ndarray:
@@ -47,19 +48,36 @@ def read_cell(layout: str | Path, neighbors: str | Path, key: dict[str, Any]) ->
     return coordinates_of(layout), neighbors_of(neighbors, key)
 
 
+def check_same_data(of_sweep: str | Path, derived: str | Path) -> None:
+    """Raise an `InputError` where a derived data set is not of the data that a file of the sweep is of.
+
+    Parameters
+    ----------
+    of_sweep : path
+        With the data among its inputs.
+    derived : path
+        The features of the derived data set, such as the null.
+    """
+    expected = store.read_record(of_sweep)["inputs"].get(store.place_of(derived))
+    if store.read_record(derived)["origin"].get("parent", {}).get("data") != expected:
+        raise InputError(f"{derived} is made from other data than {of_sweep} is of. Delete both and run again.")
+
+
+def inputs_of_derived(*paths: str | Path) -> dict[str, str]:
+    """Return what a record has of files of a derived data set, each by its folder below that of the results.
+
+    Their places alone are those of the sweep's own files.
+    """
+    found: dict[str, str] = {}
+    for path in paths:
+        folder = Path(path).absolute().parents[store.place_of(path).count("/")].name
+        found |= {f"{folder}/{place}": one for place, one in store.inputs_of(path).items()}
+    return found
+
+
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, pa.DataType]) -> pa.Table:
     """Return rows as a table with these columns, by name and type; null where a row has no value."""
     return pa.table({name: pa.array([row.get(name) for row in rows], kind) for name, kind in columns.items()})
-
-
-def fingerprints(files: Mapping[str, str | Path]) -> dict[str, str]:
-    """Return the fingerprint in each file's record: what the record of a table made from these files has as inputs."""
-    return {name: store.read_record(path)["fingerprint"] for name, path in files.items()}
-
-
-def by_path(paths: Sequence[str | Path]) -> dict[str, str]:
-    """Return the fingerprint in each file's record, by the file's path."""
-    return fingerprints({str(path): path for path in paths})
 
 
 def write(
@@ -81,7 +99,7 @@ def write(
     stage : str
         What the record calls the table.
     inputs : mapping of str to str
-        From `fingerprints` or `by_path`, of what the table is made from.
+        From `umap_sweep.store.inputs_of`, of what the table is made from.
     key : mapping, optional
         What determines the values beside the inputs.
     csv_out : path, optional
@@ -92,7 +110,7 @@ def write(
         Further entries of the record.
     """
     values = store.fingerprint(table.drop_columns(list(measured)))
-    record = store.make_record(stage, key or {}, values, inputs, **(also or {}))
+    record = store.make_record(stage, key or {}, values, inputs, measured=list(measured), **(also or {}))
     store.write(out, table, record)
     if csv_out is not None:
         store.write_csv(csv_out, table)
