@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.results import export_anndata
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     export_anndata.export(
         snakemake.input.data,
         snakemake.input.rows,

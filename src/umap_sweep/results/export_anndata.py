@@ -14,9 +14,12 @@ from anndata import AnnData
 from anndata.io import read_elem, write_elem
 
 from umap_sweep import store
-from umap_sweep.cells.keys import check_key
+from umap_sweep.cells.keys import SWEPT, optional_axes
 from umap_sweep.errors import InputError
-from umap_sweep.sources import h5ad
+from umap_sweep.sources import data_table, h5ad
+
+# What is added to the name of a column of the user's file whose place an annotation takes.
+BEFORE = "_before"
 
 # The part of a key that tells cells apart; the rest is the same for all cells.
 CELL_COLUMNS = ("n_neighbors", "min_dist", "seed", "knn_k", "knn_seed")
@@ -36,15 +39,39 @@ def obsm_names(keys: Sequence[Mapping[str, Any]]) -> list[str]:
         Such as `X_umap_n_neighbors=15_min_dist=0.1_seed=10`. The k-NN seed is part of the names where there are several
         and they are not simply the UMAP seeds.
     """
-    axes = ["n_neighbors", "min_dist", "seed"]
+    axes = [*optional_axes(keys[0]), "n_neighbors", "min_dist", "seed"]
     if len({key["knn_seed"] for key in keys}) > 1 and any(key["knn_seed"] != key["seed"] for key in keys):
         axes.append("knn_seed")
     return ["_".join(["X_umap", *(f"{axis}={key[axis]}" for axis in axes)]) for key in keys]
 
 
-def obs_of(rows: pa.Table) -> pd.DataFrame:
-    """Return the ids, as text, as the names of AnnData's obs, and label and annotations as its columns."""
-    obs = pd.DataFrame(index=[str(value) for value in rows["id"].to_pylist()])
+def obs_names_of(names: Sequence[str], own: Sequence[str] = ()) -> dict[str, str]:
+    """Return by column of the rows the name that it has in obs.
+
+    A slash in a name would be a folder in the file, a dot alone the folder itself, and `_index` is anndata's own. What
+    is renamed gets as many underscores as tell it from all others, and from the user's `own` columns.
+    """
+    found = {name: name for name in names if "/" not in name and name not in (".", "_index")}
+    for name in names:
+        if name not in found:
+            plain = name.replace("/", "_") if "/" in name else f"{name}_"
+            while plain in found.values() or plain in own:
+                plain += "_"
+            found[name] = plain
+    return found
+
+
+def obs_of(rows: pa.Table, names: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Return the ids, as text, as the names of AnnData's obs, and label and annotations as its columns.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+    names : mapping of str to str, optional
+        What each column is called, as from `obs_names_of`.
+    """
+    columns: dict[str, Any] = {}
+    named = obs_names_of(rows.column_names[1:]) if names is None else names
     for name in rows.column_names[1:]:
         values = rows.column(name)
         # HDF5 has no boolean that may be missing.
@@ -52,9 +79,8 @@ def obs_of(rows: pa.Table) -> pd.DataFrame:
             values = values.cast(pa.string())
         # Text becomes categories, as anndata itself makes it, which also hold where every value is missing.
         column = values.dictionary_encode().to_pandas() if pa.types.is_string(values.type) else values.to_pandas()
-        # A slash in a name would be a folder in the file.
-        obs[name.replace("/", "_")] = column.array
-    return obs
+        columns[named[name]] = column.array
+    return pd.DataFrame(columns, index=[str(value) for value in rows["id"].to_pylist()])
 
 
 def write_data(data: str | Path, rows: pa.Table, out: str | Path) -> None:
@@ -98,8 +124,7 @@ def export(
     Raises
     ------
     InputError
-        Where a stored embedding is not the one that its path and the configuration say, or does not belong to the rows
-        of the data or of the user's file.
+        Where a stored layout is damaged, belongs in another place, or has other rows than the data or the user's file.
     """
     rows = store.read(stored_rows).replace_schema_metadata(None)
     ids = rows.column("id")
@@ -116,19 +141,19 @@ def export(
             shutil.copyfile(own, temporary)
         with h5py.File(temporary, "r+") as file:
             if own is not None:
-                _add_annotations(file, obs_of(rows))
+                _add_annotations(file, rows, out)
             for group in ("obsm", "uns"):
                 if group not in file:
                     write_elem(file, group, {})
             for name, path, key in zip(obsm_names(keys), layouts, keys, strict=True):
-                check_key(path, key)
                 cell = store.read(path)
                 if cell.num_rows != len(ids):
                     raise InputError(f"{path} has other rows than {data}. Delete it and run again.")
                 write_elem(file["obsm"], name, np.ascontiguousarray(store.matrix(cell, "umap_")))
                 stored = store.read_record(path)
-                parameters = {axis: value for axis, value in stored["key"].items() if axis not in CELL_COLUMNS}
-                cells.append({axis: key[axis] for axis in CELL_COLUMNS} | {"fingerprint": stored["fingerprint"]})
+                own_axes = [*optional_axes(key), *CELL_COLUMNS]
+                parameters = {axis: value for axis, value in stored["key"].items() if axis not in (*own_axes, SWEPT)}
+                cells.append({axis: key[axis] for axis in own_axes} | {"fingerprint": stored["fingerprint"]})
             about = {
                 "cells": pd.DataFrame(cells, index=obsm_names(keys)),
                 "parameters": parameters,
@@ -139,11 +164,40 @@ def export(
     logging.getLogger("umap_sweep").info("%d cells of %d rows in obsm of %s", len(cells), len(ids), out)
 
 
-def _add_annotations(file: h5py.File, known: pd.DataFrame) -> None:
-    """Write the annotations that the user's file does not have into its obs; the label is a column that it has."""
-    obs = read_elem(file["obs"])
-    added = [name for name in known.columns if name != "label" and name not in obs.columns]
-    if added:
-        for name in added:
-            obs[name] = known[name].array
-        write_elem(file, "obs", obs)
+def _add_annotations(file: h5py.File, rows: pa.Table, out: str | Path) -> None:
+    """Write the annotations of the rows into the obs of the user's file; the label is a column that it has.
+
+    A column of the file that has the name of one and other values, such as an older clustering, stays under another
+    name, and so does the name of the index: nothing that was swept is lost, and nothing of the user's.
+    """
+    own = read_elem(file["obs"])
+    rows = rows.drop_columns([name for name in ("label",) if name in rows.column_names])
+    names = obs_names_of(rows.column_names[1:], list(own.columns))
+    wanted = {name: called for name, called in names.items() if not _is_in(own, name, rows[name])}
+    if not wanted:
+        return
+    obs, known = own.copy(), obs_of(rows, names)
+    for called in wanted.values():
+        kept = f"{called}{BEFORE}"
+        while kept in {*own.columns, *names.values(), own.index.name}:
+            kept += "_"
+        if called in own.columns:
+            obs = obs.rename(columns={called: kept})
+        elif called == own.index.name:
+            obs = obs.rename_axis(kept)
+        else:
+            continue
+        what = f"obs of your file has another {called!r} than the one that was swept"
+        print(f"umap-sweep: {what}; in {out} it is {kept!r}.", flush=True)
+    write_elem(file, "obs", pd.concat([obs, known[list(wanted.values())].set_axis(obs.index)], axis=1))
+
+
+def _is_in(obs: pd.DataFrame, name: str, values: pa.ChunkedArray) -> bool:
+    """Return whether obs has an annotation already: a column of its name and values."""
+    if name not in obs.columns:
+        return False
+    try:
+        own = data_table.annotation_column(pa.chunked_array([h5ad.labels(obs[name])]), "obs", name)
+        return bool(own.cast(pa.string()).equals(values.combine_chunks().cast(pa.string())))
+    except (InputError, pa.ArrowException):  # what no annotation can be is none
+        return False
