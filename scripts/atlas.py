@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.atlas import page
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     page.make(
         snakemake.input.data,
         snakemake.input.rows,
@@ -19,4 +19,6 @@ with job.running(snakemake.log[0], snakemake.params.code):
         metrics=snakemake.input.get("metrics") or None,
         recall=snakemake.input.get("recall", []),
         instability=snakemake.input.get("instability", []),
+        trust=snakemake.input.get("trust", []),
+        shortlist=snakemake.input.get("shortlist"),
     )

@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.figures import changes
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     changes.plot_changes(
         snakemake.input.neighboring_cells,
         snakemake.input.get("stability"),

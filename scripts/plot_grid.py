@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.figures import grid
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     grid.plot_grid(
         snakemake.input.sweep,
         snakemake.output.png,
@@ -16,4 +16,5 @@ with job.running(snakemake.log[0], snakemake.params.code):
         snakemake.params.method,
         snakemake.input.get("rows") or None,
         snakemake.params.annotation,
+        snakemake.params.umap,
     )

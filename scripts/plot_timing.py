@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.figures import timing
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     timing.plot_timing(
         snakemake.input[0],
         snakemake.output.png,

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy.stats
 import yaml
 from conftest import ROOT
 from PIL import Image
@@ -28,6 +29,7 @@ from PIL import Image
 from umap_sweep import store
 from umap_sweep.atlas import page as atlas
 from umap_sweep.cells import grid
+from umap_sweep.cells.keys import column_of
 from umap_sweep.errors import InputError
 from umap_sweep.figures import pictures
 from umap_sweep.quality import measures
@@ -53,6 +55,8 @@ CELLS = [
     {"metric": "euclidean", "knn_k": 7, "knn_seed": 10, "knn_jobs": 1, "n_neighbors": k, "min_dist": m, "seed": s}
     for k, m, s in [(5, 0.1, 1), (5, 0.5, 1), (7, 0.1, 1), (5, 0.1, 2)]
 ]
+# The short list: n_neighbors, min_dist, group and reason.
+LISTED = [(5, 0.5, "a", f"with the best in {ATTACKS[0]}"), (7, 0.1, "ab", ATTACKS[1]), (5, 0.1, "b", ATTACKS[4])]
 SHARED = {
     "dataset": "toy",
     "datasets": {"toy": {"source": "file", "path": "data/“toy”: #1.csv"}},
@@ -79,6 +83,11 @@ def annotations() -> dict[str, pa.Array]:
     }
 
 
+def keep(path: Path, table: pa.Table) -> None:
+    """Store a table as the stages do, with a record."""
+    store.write(path, table, store.make_record("test", {}, store.fingerprint(table)))
+
+
 @dataclass
 class Sweep:
     """A stored sweep of 64 points, and what is known about it."""
@@ -97,11 +106,11 @@ class Sweep:
         self.cells = [lattice[generator.permutation(COUNT)] for _ in CELLS]
         self.store_data(self.labels)
         columns = {f"index_{rank}": self.indices[:, rank] for rank in range(7)}
-        pq.write_table(pa.table(columns), self.folder / "knn.parquet", write_page_checksum=True)
+        keep(self.folder / "knn.parquet", pa.table(columns))
         for path, points in zip(self.layouts, self.cells, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             axes = {"umap_1": points[:, 0], "umap_2": points[:, 1]}
-            pq.write_table(pa.table(axes), path, write_page_checksum=True)
+            keep(path, pa.table(axes))
 
     def store_data(self, labels: Any) -> None:
         values = pa.FixedSizeListArray.from_arrays(pa.array(self.features.ravel()), 3)
@@ -123,7 +132,7 @@ class Sweep:
         """Store metrics, local recall and seed instability, as their rules do, and return where they are."""
         generator = np.random.default_rng(6)
         rows = [
-            {name: cell[name] for name in atlas.KEY_COLUMNS}
+            {name: cell[name] for name in atlas.KEY_COLUMNS if name in cell}
             | {"recall_5": 0.25 * place, "seconds": None, "rows": COUNT}
             for place, cell in enumerate(CELLS)
         ]
@@ -135,7 +144,7 @@ class Sweep:
             schema.field("seconds"),
             pa.array([None, None, 3.5, None], pa.float64()),
         )
-        pq.write_table(table, metrics, write_page_checksum=True)
+        keep(metrics, table)
         recall, instability = [self.recall(cell) for cell in CELLS], [self.instability()]
         columns = {path: [] for path in recall}
         for path, cell in zip(recall, CELLS, strict=True):
@@ -143,13 +152,35 @@ class Sweep:
         for path, names in (columns | {instability[0]: ["instability"]}).items():
             path.parent.mkdir(parents=True, exist_ok=True)
             values = {name: generator.random(COUNT).astype(np.float32) for name in names}
-            pq.write_table(pa.table(values), path, write_page_checksum=True)
+            keep(path, pa.table(values))
         return {"metrics": metrics, "recall": recall, "instability": instability}
+
+    def choice(self, listed: list[tuple] | None = None) -> dict[str, Any]:
+        """Store what one chooses by as well: the short list, and whether neighbourhoods are to be trusted."""
+        names = ("n_neighbors", "min_dist", "group", "reason")
+        rows = LISTED if listed is None else listed
+        shortlist = self.folder / "shortlist.parquet"
+        columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        keep(shortlist, pa.table(columns | {"beats": [0] * len(rows)}))
+        generator = np.random.default_rng(7)
+        trust = [self.of_row("trust", cell) for cell in CELLS]
+        for path in dict.fromkeys(trust):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            columns = {column_of(cell): pa.array([]) for cell, one in zip(CELLS, trust, strict=True) if one == path}
+            for name in columns:
+                columns[name] = np.float32(generator.random(COUNT) * 0.1)
+                columns[name][:2] = [0.05, np.nextafter(np.float32(0.05), np.float32(1))]
+            columns[column_of(CELLS[0])][2] = np.nan
+            keep(path, pa.table(columns))
+        return self.comparisons() | {"shortlist": shortlist, "trust": trust}
 
     def recall(self, cell: dict[str, Any]) -> Path:
         """Return the file of what cells that differ in min_dist alone keep of each point's neighbours."""
+        return self.of_row("points", cell)
+
+    def of_row(self, name: str, cell: dict[str, Any]) -> Path:
         row = {name: value for name, value in cell.items() if name != "min_dist"}
-        return self.folder / "points" / self.part(row) / "points.parquet"
+        return self.folder / name / self.part(row) / f"{name}.parquet"
 
     def instability(self) -> Path:
         """Return the file of how much the seeds of the first cell's n_neighbors and min_dist move each point."""
@@ -252,7 +283,7 @@ def test_features_are_those_named_or_those_that_vary_most(sweep: Sweep) -> None:
 def test_a_table_of_other_rows_is_refused(sweep: Sweep, tmp_path: Path) -> None:
     short = tmp_path / "points.parquet"
     names = {f"min_dist={cell['min_dist']}" for cell in CELLS}
-    pq.write_table(pa.table(dict.fromkeys(names, np.zeros(3, np.float32))), short, write_page_checksum=True)
+    keep(short, pa.table(dict.fromkeys(names, np.zeros(3, np.float32))))
     with pytest.raises(InputError, match="has 3 rows, and the data 64"):
         sweep.collect(recall=[short] * len(CELLS))
 
@@ -394,6 +425,47 @@ def test_the_policy_allows_the_pages_own_script_and_style_alone(sweep: Sweep, tm
         digest = base64.b64encode(hashlib.sha256(parts[0].encode()).digest()).decode()
         assert f"{kind}-src 'sha256-{digest}'" in policy
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", html)
+
+
+def test_a_setting_has_the_mean_of_its_seeds_and_half_of_its_interval(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.parquet"
+    values = [0.1, 0.2, 0.4, 0.3]
+    rows = [
+        {name: cell[name] for name in atlas.KEY_COLUMNS if name in cell}
+        | {"recall_15": value, "recall_15_sample_error": 0.01, "recall_15_seed_error": 1.0, "layout_seconds": 9 * value}
+        for cell, value in zip(CELLS, values, strict=True)
+    ]
+    keep(path, pa.Table.from_pylist(rows))
+    names, of_cells = atlas.read_metrics(path, CELLS)
+    assert names == ["recall_15", "layout_seconds"]
+    assert [row[0] for row in of_cells] == values
+    found = {(one["n_neighbors"], one["min_dist"]): one for one in atlas.read_settings(path, names)}
+    several = found[5, 0.1]
+    error = (np.var([0.1, 0.3], ddof=1) / 2 + 0.01**2) ** 0.5
+    assert several["seeds"] == 2 and several["means"][0] == pytest.approx(0.2)
+    assert several["halves"] == [pytest.approx(scipy.stats.t.isf(0.025, 1) * error), None]
+    # Of one seed the sample's error is known alone.
+    assert found[7, 0.1]["halves"] == [pytest.approx(1.96 * 0.01, rel=1e-4), None]
+
+
+def test_every_metric_is_explained() -> None:
+    assert set(atlas.EXPLANATIONS) == set(measures.TITLES)
+
+
+def test_a_neighborhood_is_trusted_up_to_a_p_value_of_a_twentieth(sweep: Sweep, tmp_path: Path) -> None:
+    limit = np.float32(0.05)
+    p_values = np.array([0, limit, np.nextafter(limit, np.float32(1)), 1, np.nan], np.float32)
+    assert atlas.trust_levels(p_values).tolist() == [0, 0, 1, 1, 255]
+    header, payload = sweep.collect(**sweep.choice())
+    rows = decoded(payload, header["row"])
+    for entry, cell in zip(header["cells"], CELLS, strict=True):
+        stored = pq.read_table(sweep.of_row("trust", cell), partitioning=None)[column_of(cell)].to_numpy()
+        np.testing.assert_array_equal(decoded(payload, entry["trust"]), atlas.trust_levels(stored)[rows])
+        assert entry["trusted"] == [(stored <= limit).sum(), (~np.isnan(stored)).sum()]
+    short = tmp_path / "trust.parquet"
+    keep(short, pa.table({column_of(cell): np.zeros(3, np.float32) for cell in CELLS}))
+    with pytest.raises(InputError, match="has 3 rows, and the data 64"):
+        sweep.collect(trust=[short] * len(CELLS))
 
 
 # ---- The page in a browser -------------------------------------------------------------------------------------------
@@ -601,6 +673,7 @@ def quiet_console(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def test_opens_without_any_request(page: Atlas) -> None:
+    page.driver.get("about:blank")  # in place of the browser's own first page, which makes requests
     page.driver.get_log("performance")
     page.open()
     messages = [json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")]
@@ -760,7 +833,9 @@ def test_points_are_coloured_by_what_is_chosen(page: Atlas, colour: str) -> None
 def test_the_metrics_stand_beside_the_grid_and_open_cells(page: Atlas) -> None:
     page.open()
     assert [one.text for one in page.all("#metric option")] == ["recall 5", "seconds"]
-    assert [one.text for one in page.all("#heatmap .value")] == ["0.000", "0.250", "0.500", "–"]
+    # Means over seeds: n_neighbors 5 and min_dist 0.1 has two, 0 and 0.75.
+    half = scipy.stats.t.isf(0.025, 1) * np.std([0, 0.75], ddof=1) / 2**0.5
+    assert [one.text for one in page.all("#heatmap .value")] == [f"0.375\n± {half:.3f}", "0.250", "0.500", "–"]
     page.choose("metric", "seconds")
     assert [one.text for one in page.all("#heatmap .value")] == ["–", "–", "3.50", "–"]
     page.all("#heatmap .value")[2].click()
@@ -1245,6 +1320,290 @@ def test_both_pictures_are_saved(annotated: Atlas) -> None:
     halves = picture[140:1740, 40:1640], picture[140:1740, 1680:3280]
     assert coloured_by(annotated.seen(halves[0], 0), annotated.sweep.labels)
     assert coloured_by(annotated.seen(halves[1], 0), values_of(annotated, "passed"))
+
+
+# ---- The choice ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def choice_page(page: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Atlas:
+    folder = tmp_path_factory.mktemp("choice")
+    sweep = Sweep(folder)
+    return Atlas(page.driver, sweep, sweep.write(folder / "atlas.html", **sweep.choice()), page.downloads)
+
+
+@pytest.fixture
+def choice(choice_page: Atlas, page: Atlas) -> Atlas:
+    return choice_page.open()
+
+
+def texts_of(atlas_page: Atlas, selector: str) -> list[str]:
+    return [one.get_property("textContent") for one in atlas_page.all(selector)]
+
+
+def test_the_page_opens_on_the_first_of_the_short_list_and_shows_it(choice: Atlas) -> None:
+    assert choice.text("cell-title") == "n_neighbors 5 · min_dist 0.5"
+    assert texts_of(choice, "#list .name") == ["5 · 0.5", "7 · 0.1", "5 · 0.1"]
+    assert texts_of(choice, "#list .group") == ["a", "ab", "b"]
+    assert texts_of(choice, "#list .reason") == [reason for *_, reason in LISTED]
+    assert choice.text("list-note").startswith("3 of 3 settings, which no other beats")
+    assert "a letter in common cannot be told apart by this data" in choice.text("list-note")
+    assert choice.text("tied") == "Not told apart from 5 · 0.5: 7 · 0.1."
+    # The same letters stand in the grid, and what the data says stays text.
+    badges = {one.get_attribute("aria-label"): one.text for one in choice.all("#grid .panel:not(.absent)")}
+    assert badges["n_neighbors 7, min_dist 0.1, on the short list, group ab"] == "ab"
+    assert choice.run("return document.querySelectorAll('img, b').length") == 0
+    assert choice.run("return document.title") == "toy: UMAP atlas"
+    choice.all("#list .listed")[1].click()
+    assert choice.text("cell-title") == "n_neighbors 7 · min_dist 0.1"
+    assert choice.text("tied") == "Not told apart from 7 · 0.1: 5 · 0.5, 5 · 0.1."
+    assert [one.get_attribute("aria-pressed") for one in choice.all("#list .listed")] == ["false", "true", "false"]
+    # An address is stronger than the list.
+    assert choice.open("#cell=5/0.1/10/2").text("cell-title") == "n_neighbors 5 · min_dist 0.1"
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ([(7, 0.1, "", "one seed"), (5, 0.1, "", "one seed")], "One seed: what another seed changes is unknown"),
+        ([(7, 0.1, "a", "best"), (5, 0.1, "a", "best")], "These cannot be told apart by this data: take the one whose"),
+        ([(7, 0.1, "a", "near"), (5, 0.1, "b", "far")], "Each is better than the others in something"),
+        ([(7, 0.1, "a", "best")], "1 of 3 settings: it beats or equals every other"),
+    ],
+    ids=["one seed", "alike", "apart", "one"],
+)
+def test_the_list_says_what_is_known(page: Atlas, tmp_path: Path, listed: list[tuple], said: str) -> None:
+    sweep = Sweep(tmp_path)
+    made = Atlas(
+        page.driver, sweep, sweep.write(tmp_path / "atlas.html", **sweep.choice(listed)), page.downloads
+    ).open()
+    assert said in made.text("list-note")
+    assert made.text("cell-title") == "n_neighbors 7 · min_dist 0.1"
+    # Where nothing is told apart there are no letters, and the sentence stands once.
+    known = bool(listed[0][2])
+    assert ("snakemake choose" in made.text("list-note")) != known
+    assert texts_of(made, "#list .reason") == [reason for *_, reason in listed if known]
+    assert len(made.all("#grid .badge")) == len(listed) * known
+
+
+def test_each_number_has_its_error_and_is_explained_in_place(choice: Atlas) -> None:
+    choice.open("#cell=5/0.1/10/2")
+    half = scipy.stats.t.isf(0.025, 1) * np.std([0, 0.75], ddof=1) / 2**0.5
+    rows = [
+        [cell.get_property("textContent") for cell in row.find_elements("css selector", "th, td")]
+        for row in choice.all("#numbers tr")
+    ]
+    assert rows == [["recall 5", "0.750", f"0.375 ± {half:.3f}"], ["seconds", "–", "–"]]
+    assert "Means over 2 seeds; ± is half of the 95 % interval" in choice.text("numbers-note")
+    assert choice.text("metric-error") == choice.text("numbers-note")
+    # Beside another setting the means of both stand beside each other; beside another seed the two cells.
+    choice.open("#cell=5/0.1/10/2&second=7/0.1/10/1")
+    assert texts_of(choice, "#numbers tr:first-child td") == [f"0.375 ± {half:.3f}", "0.500"]
+    choice.choose("second", "5/0.1/10/1")
+    assert texts_of(choice, "#numbers tr:first-child td") == ["0.750", "0.000", f"0.375 ± {half:.3f}"]
+
+
+def test_metrics_are_explained_where_they_stand(page: Atlas, tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path)
+    rows = [
+        {name: cell[name] for name in atlas.KEY_COLUMNS if name in cell}
+        | {"recall_15": 0.5, "silhouette": 0.25, "silhouette_sample_error": 0.1}
+        for cell in CELLS[:3]
+    ]
+    keep(tmp_path / "metrics.parquet", pa.Table.from_pylist(rows))
+    made = sweep.write(tmp_path / "atlas.html", metrics=tmp_path / "metrics.parquet")
+    shown = Atlas(page.driver, sweep, made, page.downloads).open()
+    assert texts_of(shown, "#metric option") == ["Recall at 15", "Silhouette of labels"]
+    assert texts_of(shown, "#numbers summary") == ["Recall at 15", "Silhouette of labels"]
+    shown.choose("metric", "silhouette")
+    assert atlas.EXPLANATIONS["silhouette"] in shown.text("metric-text")
+    assert not shown.find("#metric-text").is_displayed()
+    shown.click("#metric-note")
+    assert shown.find("#metric-text").is_displayed()
+    shown.all("#numbers summary")[1].click()
+    assert atlas.EXPLANATIONS["silhouette"] in shown.all("#numbers details p")[1].text
+    # One seed: the error is of the sample, and not there where it has none.
+    assert texts_of(shown, "#numbers td") == ["0.500", "0.250 ± 0.196"]
+    assert "from the sample alone" in shown.text("numbers-note")
+
+
+def test_points_are_coloured_by_trust(choice: Atlas) -> None:
+    choice.open("#cell=5/0.1/10/1&colour=trust")
+    choice.settle()
+    for cell, (points, _) in choice.panels().items():
+        stored = pq.read_table(choice.sweep.of_row("trust", CELLS[cell]), partitioning=None)[column_of(CELLS[cell])]
+        levels = atlas.trust_levels(stored.to_numpy())
+        assert coloured_by(choice.seen(points, cell), [None if level == 255 else level for level in levels.tolist()])
+    stored = pq.read_table(choice.sweep.of_row("trust", CELLS[0]), partitioning=None)[column_of(CELLS[0])].to_numpy()
+    trusted = int((stored <= np.float32(0.05)).sum())
+    assert f"In this cell {trusted} of {COUNT - 1} points are to be trusted." in choice.text("colour-note")
+    assert texts_of(choice, "#legend .class span") == ["more than chance", "no more than chance", "not known"]
+    choice.point_at(choice.sweep.shown(0)[0])
+    choice.wait(lambda: IDS[0] in choice.text("tooltip"))
+    assert "trust\u2069 more than chance" in choice.text("tooltip")
+    choice.point_at(choice.sweep.shown(0)[1])
+    choice.wait(lambda: IDS[1] in choice.text("tooltip"))
+    assert "trust\u2069 no more than chance" in choice.text("tooltip")
+    # The note is of the cell that is open.
+    choice.all("#grid .panel")[1].click()
+    assert f"of {COUNT} points are to be trusted." in choice.text("colour-note")
+    choice.click("#save-cell")
+    choice.saved(".png").unlink()
+
+
+# ---- Two cells beside each other -------------------------------------------------------------------------------------
+
+
+class Scattered(Sweep):
+    """A sweep whose second cell is the first with a little noise, and three points exchanged with three others."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        generator = np.random.default_rng(9)
+        self.cells[0] = generator.normal(size=(COUNT, 2)).astype(np.float32)
+        self.cells[1] = self.cells[0] + generator.normal(scale=0.05, size=(COUNT, 2)).astype(np.float32)
+        low, high = np.argsort(self.cells[0][:, 0])[[0, 1, 2]], np.argsort(self.cells[0][:, 0])[[-1, -2, -3]]
+        self.cells[1][[*low, *high]] = self.cells[1][[*high, *low]]
+        for path, points in zip(self.layouts[:2], self.cells, strict=False):
+            keep(path, pa.table({"umap_1": points[:, 0], "umap_2": points[:, 1]}))
+
+    def moved(self) -> list[int]:
+        """Return the rows that move most from the first cell to the second, the most first."""
+        places = [
+            atlas.quantise(measures.align(cell.astype(float), self.reference())).astype(float)
+            for cell in self.cells[:2]
+        ]
+        near = []
+        for place in places:
+            distances = np.linalg.norm(place[:, None] - place[None], axis=-1)
+            np.fill_diagonal(distances, np.inf)
+            near.append(np.argsort(distances, axis=1)[:, :15])
+        exchanged = [15 - len(np.intersect1d(*both)) for both in zip(*near, strict=True)]
+        apart = np.linalg.norm(places[0] - places[1], axis=1) / (2 * 65535)
+        return np.argsort(-(exchanged + apart))[: -(-COUNT * 2 // 100)].tolist()
+
+
+@pytest.fixture(scope="module")
+def scattered_page(page: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Atlas:
+    folder = tmp_path_factory.mktemp("scattered")
+    sweep = Scattered(folder)
+    return Atlas(page.driver, sweep, sweep.write(folder / "atlas.html", **sweep.comparisons()), page.downloads)
+
+
+@pytest.fixture
+def scattered(scattered_page: Atlas, page: Atlas) -> Atlas:
+    return scattered_page.open()
+
+
+BOTH = "#cell=5/0.1/10/1&second=5/0.5/10/1"
+
+
+def test_two_cells_stand_beside_each_other_with_the_points_that_move_most(scattered: Atlas) -> None:
+    sweep = scattered.sweep
+    assert not scattered.find("#beside-plot").is_displayed()
+    scattered.choose("second", "5/0.5/10/1")
+    large, beside = scattered.large(), picture_beside(scattered)
+    assert scattered.text("caption").startswith("n_neighbors 5 · min_dist 0.1 · Colour: label")
+    assert scattered.text("beside-caption").startswith("n_neighbors 5 · min_dist 0.5 · Colour: label")
+    # Each picture has its own cell's points, in the same colours.
+    empty = scattered.large()[0, 0]
+    for picture, cell in ((large, 0), (beside, 1)):
+        assert not (scattered.seen(picture, cell)[:, :3] == empty).all(axis=1).any()
+    expected = sweep.moved()
+    assert len(expected) == 2
+    assert scattered.text("moved-note").startswith("Ringed: the 2 points (2 %) that move most")
+    for prefix, cell in (("", 0), ("beside-", 1)):
+        marks = scattered.canvas(scattered.find(f"#{prefix}marks"))
+        assert set(expected) <= scattered.ringed(marks, cell, reach=7)
+        # And rings are around nothing else.
+        assert (marks[:, :, 3] > 200).sum() < len(expected) * 130
+    scattered.click("#select-moved")
+    assert [row[0] for row in scattered.saved_ids()[1:]] == [IDS[row] for row in sorted(expected)]
+    assert scattered.vivid(picture_beside(scattered), 1) >= set(expected)
+    # The address holds both, and what is selected.
+    fragment = scattered.hash()
+    assert "second=5/0.5/10/1" in fragment and "select=n:moved:5/0.1/10/1:5/0.5/10/1" in fragment
+    scattered.open(fragment)
+    assert scattered.text("status").startswith("2 of 64 points selected")
+    assert scattered.hash() == fragment
+
+
+def test_a_second_cell_is_opened_exchanged_and_closed(scattered: Atlas) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    panels = scattered.all("#grid .panel")
+    ActionChains(scattered.driver).key_down(Keys.SHIFT).click(panels[1]).key_up(Keys.SHIFT).perform()
+    assert scattered.find("#second").get_property("value") == "5/0.5/10/1"
+    assert "second" in panels[1].get_attribute("class")
+    panels[1].click()
+    assert scattered.text("cell-title") == "n_neighbors 5 · min_dist 0.5"
+    assert scattered.find("#second").get_property("value") == "5/0.1/10/1"
+    # The same setting under another seed is to choose, too.
+    scattered.choose("second", "")
+    assert not scattered.find("#beside-plot").is_displayed() and not scattered.find("#moved-part").is_displayed()
+    assert "second=" not in scattered.hash()
+    panels[0].click()
+    scattered.choose("second", "5/0.1/10/2")
+    assert "UMAP seed 2" in scattered.text("beside-caption")
+    scattered.open("#cell=5/0.1/10/1&second=9/9/9/9")
+    assert not scattered.find("#beside-plot").is_displayed()
+    scattered.open("#cell=5/0.1/10/1&second=5/0.1/10/1&select=n:moved:5/0.1/10/1:5/0.1/10/1;n:moved:x:y")
+    assert not scattered.find("#beside-plot").is_displayed()
+    assert scattered.text("status") == "64 points, none selected"
+
+
+def test_an_area_and_a_point_are_those_of_the_picture_they_are_in(scattered: Atlas) -> None:
+    from selenium.webdriver import ActionChains
+
+    scattered.open(f"{BOTH}&tool=box")
+    plot = scattered.find("#beside-plot")
+    side = plot.size["width"]
+    actions = ActionChains(scattered.driver).move_to_element_with_offset(plot, -side // 2 + 4, -side // 2 + 4)
+    actions.click_and_hold().move_by_offset((side - 8) // 2, side - 8).release().perform()
+    left = set(np.flatnonzero(scattered.sweep.shown(1)[:, 0] < 0.5).tolist())
+    assert left != set(np.flatnonzero(scattered.sweep.shown(0)[:, 0] < 0.5).tolist())
+    assert [row[0] for row in scattered.saved_ids()[1:]] == [IDS[row] for row in sorted(left)]
+    row = int(np.argmin(scattered.sweep.shown(1)[:, 0]))
+    place = ((scattered.sweep.shown(1)[row] - 0.5) * 0.94 + 0.5) * [1, -1] + [0, 1]
+    away = (place - 0.5) * scattered.find("#beside-points").size["width"]
+    ActionChains(scattered.driver).move_to_element_with_offset(plot, *map(round, away)).perform()
+    scattered.wait(lambda: IDS[row] in scattered.text("beside-tooltip"))
+
+
+def test_two_cells_are_saved_beside_each_other(scattered: Atlas) -> None:
+    scattered.open(BOTH)
+    scattered.click("#save-cell")
+    path = scattered.saved(".png")
+    picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    path.unlink()
+    for cell, half in enumerate((picture[140:1740, 40:1640], picture[140:1740, 1680:3280])):
+        assert (scattered.seen(half, cell)[:, :3].min(axis=1) < 250).all()
+    assert (picture[80:130, 1680:] < 128).any()  # the name of the second
+
+
+def test_a_graphics_card_draws_both_cells(scattered: Atlas, at_start: Callable[[str], None]) -> None:
+    scattered.open(BOTH)
+    by_processor = picture_beside(scattered)
+    at_start("WebGL2RenderingContext.prototype.getParameter = () => 'a graphics card'")
+    scattered.open(BOTH)
+    assert scattered.run("return document.getElementById('beside-points').getContext('webgl2') !== null")
+    by_card = picture_beside(scattered)
+    assert np.abs(by_card - by_processor).mean() < 1 < np.abs(by_card - scattered.large()).mean()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_choice_fits_into_the_window(choice: Atlas, width: int, theme: str) -> None:
+    choice.open(f"#cell=5/0.5/10/1&second=5/0.1/10/2&colour=trust&beside=recall&theme={theme}", width=width)
+    choice.run("document.getElementById('numbers-part').open = true")
+    for one in choice.all("#numbers details, #metric-explained"):
+        choice.run("arguments[0].open = true", one)
+    choice.settle()
+    assert choice.run("return document.documentElement.scrollWidth") <= width
+    assert (choice.large()[0, 0].mean() < 60) == (theme == "dark")
+    first, second = (choice.find(f"#{prefix}plot").rect for prefix in ("", "beside-"))
+    assert (second["y"] >= first["y"] + first["height"]) == (width < 700)
 
 
 # ---- Other sweeps ----------------------------------------------------------------------------------------------------

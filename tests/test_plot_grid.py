@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from umap_sweep.errors import InputError
 from umap_sweep.figures import grid as plot_grid
 from umap_sweep.figures import pictures, style
+from umap_sweep.planning import panels as planned
 
 PLOT = {"label_kind": "auto", "panel_size": 1.2, "dpi": 100, "vector_format": "svg"}
 SIDE = 120
@@ -305,12 +306,34 @@ def test_bars_of_a_histogram_are_as_high_as_their_points_are_many() -> None:
     np.testing.assert_array_equal(bar[[0, high // 2 - 2, high // 2 + 2, -1]], [BLUE, BLUE, VERMILLION, VERMILLION])
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "side"), [(1, 1, 520), (4, 4, 520), (10, 20, 520), (40, 50, 223), (1, 100, 320), (1, 300, None)]
+)
+def test_panels_of_many_cells_are_smaller_until_they_cannot_be_read(rows: int, columns: int, side: int | None) -> None:
+    cells = list(itertools.product(range(2, 2 + rows), [place / columns for place in range(columns)]))
+    assert planned.panel_side(cells, 520) == side
+    assert planned.panel_side(cells, 50) == 50  # who wants small ones gets them
+
+
+def test_a_figure_of_many_cells_says_that_its_panels_are_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(planned, "MOST_PIXELS", 24 * 70**2)
+    monkeypatch.setattr(planned, "LEAST_SIDE", 40)
+    many = {(k, m / 8): cloud(20) for k in (5, 15, 50) for m in range(8)}
+    png, svg = plot(write_sweep(tmp_path / "sweep.parquet", many, list("xyzw") * 5), tmp_path)
+    assert "24 panels of 120 pixels are too large for one figure; they have 70 pixels each" in capsys.readouterr().err
+    assert {f"n_neighbors {k} · min_dist {m:g}" for k, m in many} <= set(texts(svg))
+    assert matplotlib.image.imread(png).shape[1] < 8 * 90
+    monkeypatch.setattr(planned, "LEAST_SIDE", 80)
+    with pytest.raises(InputError, match="3 n_neighbors × 8 min_dist are too many panels for one figure"):
+        plot(tmp_path / "sweep.parquet", tmp_path)
+
+
 def test_wrong_input_is_explained(tmp_path: Path) -> None:
     sweep = write_sweep(tmp_path / "sweep.parquet", {(15, 0.1): cloud(30)}, list("xyz") * 10)
     with pytest.raises(InputError, match=r"plot\.label_kind is numeric"):
         plot(sweep, tmp_path, label_kind="numeric")
-    with pytest.raises(InputError, match=r"plot\.panel_size or plot\.dpi"):
-        plot(sweep, tmp_path, panel_size=20, dpi=1200)
     with pytest.raises(InputError, match="knn_seed 3 and seed 99"):
         plot_grid.read_embeddings(sweep, 3, 99)
     with pytest.raises(InputError, match="no cell"):

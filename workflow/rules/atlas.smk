@@ -5,24 +5,26 @@ rule atlas:
     """Make the page that shows all cells, linked."""
     input:
         unpack(comparisons_in_atlas),
-        data=DATA_FILE,
-        rows=ROWS_FILE,
+        data=DATA_FILE.format(dataset=DATASET),
+        rows=ROWS_FILE.format(dataset=DATASET),
         knn=widest_knn,
         layouts=layouts,
     output:
-        "results/{dataset}/atlas.html",
+        f"results/{DATASET}/atlas.html",
     log:
-        "results/{dataset}/logs/atlas.log",
+        f"results/{DATASET}/logs/atlas.log",
     benchmark:
-        "results/{dataset}/benchmarks/atlas.tsv"
+        f"results/{DATASET}/benchmarks/atlas.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
         mem_mb=memory_of("atlas"),
         runtime=minutes_of("atlas"),
     params:
-        code=code_of("atlas"),
-        dataset="{dataset}",
+        code=code_of(
+            "atlas", "data", "rows", "knn", "layout", "metrics", "cell_metrics", "seed_pairs", "shortlist", "null"
+        ),
+        dataset=DATASET,
         metric=SETTINGS["knn"]["metric"],
         cells=as_records(CELLS.table),
         shared=copied(SETTINGS),

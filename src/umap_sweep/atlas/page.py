@@ -23,10 +23,12 @@ import pyarrow.parquet as pq
 import yaml
 
 from umap_sweep import store
-from umap_sweep.cells.keys import column_of
+from umap_sweep.cells.keys import OPTIONAL_COLUMNS, column_of, is_number, optional_axes
+from umap_sweep.cells.lines import line_of, name_of
 from umap_sweep.errors import InputError
 from umap_sweep.quality import labels as label_kinds
 from umap_sweep.quality import measures
+from umap_sweep.quality.seeds import means, setting_of
 from umap_sweep.sources.subset import stratified
 
 # The template, the style, and the scripts, each after those that it uses.
@@ -34,7 +36,8 @@ PAGE = [
     Path(__file__).parent / "page_files" / name
     for name in (
         *("page.html", "atlas.css"),
-        *("painter.js", "data.js", "state.js", "drawing.js", "page.js", "saving.js", "controls.js"),
+        *("painter.js", "data.js", "state.js", "drawing.js", "moved.js", "page.js", "choosing.js"),
+        *("strangers.js", "saving.js", "controls.js"),
     )
 ]
 
@@ -53,8 +56,68 @@ MOST_BYTES = 200_000_000
 # Into how many strata of equal size numeric labels are divided, so that the sample has its share of each.
 STRATA = 20
 
+# Values of labels and annotations that are held in memory at one time, unless one column has more.
+VALUES_AT_ONCE = 2**22
+# Above this the p-value of a point's neighbourhood does not speak for it.
+TRUSTED_UP_TO = 0.05
+TRUSTED, NOT_TRUSTED, UNKNOWN_TRUST = 0, 1, 255
+
+# What each metric is, in a sentence, where its number stands. docs/metrics.md has the whole of it.
+EXPLANATIONS = {
+    "recall_15": (
+        "Mean share of a point's 15 nearest points in the data that are among its 15 nearest in the picture; 1 keeps "
+        "all."
+    ),
+    "recall_50": (
+        "Mean share of a point's 50 nearest points in the data that are among its 50 nearest in the picture; it looks "
+        "at larger neighbourhoods."
+    ),
+    "recall_150": (
+        "Mean share of a point's 150 nearest points in the data that are among its 150 nearest in the picture; it "
+        "looks at whole clusters."
+    ),
+    "trustworthiness": (
+        "1 less a penalty for points that are near in the picture and far in the data; tearing a cluster apart costs "
+        "nothing."
+    ),
+    "continuity": (
+        "1 less a penalty for points that are near in the data and far in the picture; crushing all into one heap "
+        "costs little."
+    ),
+    "label_accuracy": "How often the most frequent label among a point's 15 nearest in the picture is its own.",
+    "label_accuracy_unseen": (
+        "In a partly labelled run, how often a point that it was not told the label of has the label of the nearest "
+        "point in the picture that it was told."
+    ),
+    "triplet_accuracy": (
+        "Share of random triplets, a point and two others, of which the picture keeps which of the two is nearer; 0.5 "
+        "is chance."
+    ),
+    "distance_correlation": (
+        "Spearman's rank correlation between distances in the data and in the picture, which the far pairs decide."
+    ),
+    "density_correlation": (
+        "Pearson's correlation between the logarithms of local radii in the data and in the picture, which densMAP "
+        "keeps; 1 where dense places are dense in both."
+    ),
+    "silhouette": (
+        "How much nearer points lie to their own label than to the nearest other; it rewards tight clumps, and with "
+        "them a small min_dist, whatever the data looks like."
+    ),
+    "cross_entropy": (
+        "UMAP's own loss of the picture and its graph, less is better; another n_neighbors is another graph, so that "
+        "it compares none of them."
+    ),
+    "disconnected": "Share of points without a place, because the metric leaves them without a neighbour.",
+    "layout_seconds": (
+        "Time of the job that laid the cell out, divided by the cells that it laid out; another run has other values."
+    ),
+    "layout_memory_mb": "The largest memory of the process that laid the cell out; another run has other values.",
+}
+
 # The columns that identify a cell in the table of metrics.
-KEY_COLUMNS = ("knn_k", "knn_seed", "n_neighbors", "min_dist", "seed")
+CELL_COLUMNS = ("knn_k", "knn_seed", "n_neighbors", "min_dist", "seed")
+KEY_COLUMNS = (*OPTIONAL_COLUMNS, *CELL_COLUMNS)
 
 
 class Payload:
@@ -217,7 +280,9 @@ def bytes_of(values: pa.Array, kind: str) -> int:
     return 9
 
 
-def described_by(values: pa.Array, kind: str, rows: np.ndarray, payload: Payload) -> dict[str, Any]:
+def described_by(
+    values: pa.Array, kind: str, rows: np.ndarray, payload: Payload, leading: int | None = None
+) -> dict[str, Any]:
     """Return what the page holds of a label or an annotation.
 
     Parameters
@@ -230,6 +295,8 @@ def described_by(values: pa.Array, kind: str, rows: np.ndarray, payload: Payload
         The rows shown.
     payload : Payload
         Receives the arrays.
+    leading : int, optional
+        How many of all rows, the first ones, have their categories before those that others alone have.
 
     Returns
     -------
@@ -241,6 +308,8 @@ def described_by(values: pa.Array, kind: str, rows: np.ndarray, payload: Payload
     shown = values.take(pa.array(rows))
     if label_kinds.are_categories(values, kind):
         names, codes = categories(shown)
+        if leading is not None:
+            names, codes = _leading_first(names, codes, rows < leading)
         return {"names": names, "codes": payload.add(codes.astype(np.uint32))}
     numbers = label_kinds.as_numbers(values)
     low, high = label_kinds.scale_ends(numbers)
@@ -253,6 +322,15 @@ def described_by(values: pa.Array, kind: str, rows: np.ndarray, payload: Payload
         "levels": payload.add(levels(numbers[rows], low, high)),
         "values": payload.add(exact),
     }
+
+
+def _leading_first(names: list[str], codes: np.ndarray, leads: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Return names and codes with those categories first that the leading rows have."""
+    first = set(codes[leads].tolist())
+    order = sorted(range(len(names)), key=lambda code: code not in first)
+    place_of = np.full(len(names) + 1, len(names))
+    place_of[order] = np.arange(len(names))
+    return [names[code] for code in order], place_of[codes]
 
 
 def read_features(path: str | Path, rows: np.ndarray, wanted: int | Sequence[str]) -> list[tuple[str, np.ndarray]]:
@@ -343,28 +421,93 @@ def configuration_of(cell: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
         The configuration apart from its grid.
     """
     knn = {**shared["knn"], "seed": [cell["knn_seed"]]}
-    grid = {name: [cell[name]] for name in ("n_neighbors", "min_dist", "seed")}
+    grid = {name: [cell[name]] for name in (*optional_axes(cell), "n_neighbors", "min_dist", "seed")}
+    if "preparation" in cell:
+        preparation = {cell["preparation"]: shared["preparation"][cell["preparation"]]}
+        shared = {**shared, "preparation": preparation}
     text = yaml.safe_dump({**shared, "knn": knn, "grid": grid}, sort_keys=False, width=120)
-    return f"# The cell n_neighbors {cell['n_neighbors']}, min_dist {cell['min_dist']}.\n{text}"
+    return f"# The cell {name_of(line_of(cell))}, min_dist {cell['min_dist']}.\n{text}"
 
 
 def read_metrics(path: str | Path, cells: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[float | None]]]:
     """Return the names of the numeric metrics, and the values of each cell; None where a value is missing.
 
-    Metrics that no cell has are left out.
+    Metrics that no cell has are left out, and so are the columns of errors.
     """
     table = store.read(path)
     numeric = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    names = [name for name in numeric if name not in KEY_COLUMNS]
+    names = [
+        name for name in numeric if name not in KEY_COLUMNS and not name.endswith(("_sample_error", "_seed_error"))
+    ]
     known = [name for name in KEY_COLUMNS if name in table.column_names]
     rows = {tuple(row[name] for name in known): row for row in table.to_pylist()}
     values = []
     for cell in cells:
         row = rows.get(tuple(cell[name] for name in known), {})
-        found = [row.get(name) for name in names]
-        values.append([None if one is None or not math.isfinite(one) else float(one) for one in found])
+        values.append([_number(row.get(name)) for name in names])
     present = [place for place in range(len(names)) if any(row[place] is not None for row in values)]
     return [names[place] for place in present], [[row[place] for place in present] for row in values]
+
+
+def read_settings(path: str | Path, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return each n_neighbors and min_dist with the means of the metrics over its seeds, and how far they may be off.
+
+    Parameters
+    ----------
+    path : path
+        From `umap_sweep.quality.metrics`.
+    names : sequence of str
+        Of the metrics.
+
+    Returns
+    -------
+    list of dict
+        `n_neighbors`, `min_dist`, `seeds`, `means` and `halves`, half of the 95 % interval of each mean
+        (`umap_sweep.quality.seeds.means`), in the order of `names`; None where a number is not known. What the job of a
+        layout measures of itself has no halves, because cells share jobs.
+    """
+    table = store.read(path).to_pandas()
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for name in names:
+        of_metric = means(table, name)
+        for setting, (value, seeds, _, half) in zip(of_metric.index, of_metric.to_numpy(float), strict=True):
+            entry = found.setdefault(setting, {"seeds": 0, "means": [], "halves": []})
+            entry["seeds"] = max(entry["seeds"], int(seeds))
+            entry["means"].append(_number(value))
+            entry["halves"].append(None if name in measures.MEASURED else _number(half))
+    return [_named(key, setting_of(table)) | entry for key, entry in found.items()]
+
+
+def _named(key: tuple[Any, ...], setting: Sequence[str]) -> dict[str, Any]:
+    """Return by name what tells a setting apart, without the k of its k-NN."""
+    kinds: dict[str, Any] = {
+        "n_neighbors": int,
+        **dict.fromkeys(filter(is_number, (*OPTIONAL_COLUMNS, "min_dist")), float),
+    }
+    return {name: kinds.get(name, str)(value) for name, value in zip(setting, key, strict=True) if name != "knn_k"}
+
+
+def read_shortlist(path: str | Path) -> list[dict[str, Any]]:
+    """Return the entries of the short list: n_neighbors, min_dist, the letters of their group, and the reason."""
+    further = optional_axes(store.column_names(path))
+    rows: list[dict[str, Any]] = store.read(path, [*further, "n_neighbors", "min_dist", "group", "reason"]).to_pylist()
+    return rows
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def trust_levels(p_values: np.ndarray) -> np.ndarray:
+    """Return as uint8 whether each point's neighbourhood is trusted: `TRUSTED`, `NOT_TRUSTED`, or `UNKNOWN_TRUST`.
+
+    Parameters
+    ----------
+    p_values : ndarray of float32, shape (n,)
+        Of the neighbourhood against a null; trusted up to `TRUSTED_UP_TO`. NaN where it is not known.
+    """
+    found = np.where(p_values <= np.float32(TRUSTED_UP_TO), TRUSTED, NOT_TRUSTED)
+    return np.where(np.isnan(p_values), UNKNOWN_TRUST, found).astype(np.uint8)
 
 
 def collect(
@@ -379,6 +522,8 @@ def collect(
     metrics: str | Path | None = None,
     recall: Sequence[str | Path] = (),
     instability: Sequence[str | Path] = (),
+    trust: Sequence[str | Path] = (),
+    shortlist: str | Path | None = None,
 ) -> tuple[dict[str, Any], Payload]:
     """Return what the page shows: a header that JSON can hold, and the arrays that it refers to.
 
@@ -402,6 +547,11 @@ def collect(
         For each cell, the table of points from `umap_sweep.quality.cell_metrics`.
     instability : sequence of path, optional
         The tables of points from `umap_sweep.quality.seed_pairs`, in folders that name n_neighbors and min_dist.
+    trust : sequence of path, optional
+        For each cell, a table with one row for each point and a column for each min_dist, named as in the table of
+        `recall`: float32, the p-value of the point's neighbourhood against a null.
+    shortlist : path, optional
+        From `umap_sweep.quality.shortlist`. The page opens on its first entry.
 
     Returns
     -------
@@ -424,14 +574,15 @@ def collect(
     neighbor_names = [name for name in pq.read_schema(knn).names if name.startswith("index_")]
     count = min(options["neighbors"], len(neighbor_names) - 1)
     features = options["features"] if isinstance(options["features"], int) else len(options["features"])
-    # Of row number, neighbours and features, of each cell's coordinates, recall and instability, label and annotations.
-    bytes_of_point = 4 + 4 * count + features + 4 * len(cells) + len(recall) + len(instability)
-    bytes_of_point += sum(bytes_of(_column(stored_rows, n_rows, name), kind) for name, kind in kinds.items())
+    # Of row number, neighbours and features, of each cell's coordinates, recall, instability and trust, of label and
+    # annotations.
+    bytes_of_point = 4 + 4 * count + features + 4 * len(cells) + len(recall) + len(instability) + len(trust)
+    bytes_of_point += sum(bytes_of(values, kinds[name]) for name, values in _columns(stored_rows, n_rows, list(kinds)))
     room = max(MOST_BYTES // bytes_of_point, 1)
     rows = choose_rows(strata, min(options["max_points"], room))
-    # One column after the other, because all of them together may be large.
     described = {
-        name: described_by(_column(stored_rows, n_rows, name), kind, rows, payload) for name, kind in kinds.items()
+        name: described_by(values, kinds[name], rows, payload)
+        for name, values in _columns(stored_rows, n_rows, list(kinds))
     }
 
     ids = names["id"]
@@ -458,7 +609,11 @@ def collect(
 
     metric_names, metric_values = read_metrics(metrics, cells) if metrics else ([], [[] for _ in cells])
     header["metrics"] = metric_names
-    header["titles"] = [measures.TITLES.get(name, (name.replace("_", " "), "")) for name in metric_names]
+    header["titles"] = [
+        [*measures.TITLES.get(name, (name.replace("_", " "), "")), EXPLANATIONS.get(name, "")] for name in metric_names
+    ]
+    header["settings"] = read_settings(metrics, metric_names) if metrics else []
+    header["shortlist"] = read_shortlist(shortlist) if shortlist else []
     header["cells"] = []
     moves = {path: store.numbers(_table(path, n_rows, ["instability"])["instability"])[rows] for path in instability}
     if moves:
@@ -468,20 +623,21 @@ def collect(
     # All cells are turned onto the one that the figure of the grid turns its cells onto, so that both look alike.
     first = [cells[0][name] for name in ("knn_seed", "seed")]
     drawn = {
-        (cell["n_neighbors"], cell["min_dist"]): path
+        (line_of(cell), cell["min_dist"]): path
         for path, cell in zip(layouts, cells, strict=True)
         if [cell["knn_seed"], cell["seed"]] == first
     }
     reference, dimensions = _points(drawn[measures.middle_cell(drawn)], n_rows, rows)
     recall_files: Sequence[str | Path | None] = recall or [None] * len(cells)
-    for path, cell, of_cell, recall_file, instability_file in zip(
-        layouts, cells, metric_values, recall_files, files_of(instability, cells), strict=True
+    trust_files: Sequence[str | Path | None] = trust or [None] * len(cells)
+    for path, cell, of_cell, recall_file, trust_file, instability_file in zip(
+        layouts, cells, metric_values, recall_files, trust_files, files_of(instability, cells), strict=True
     ):
         points, _ = _points(path, n_rows, rows)
         if dimensions > 1:
             points = measures.align(points, reference)
         entry = {
-            "key": {name: cell[name] for name in KEY_COLUMNS},
+            "key": {name: cell[name] for name in (*optional_axes(cell), *CELL_COLUMNS)},
             "points": payload.add(quantise(points)),
             "missing": int(np.sum(~measures.placed(points))),
             "metrics": of_cell,
@@ -490,10 +646,15 @@ def collect(
         if recall_file is not None:
             shares = store.numbers(_table(recall_file, n_rows, [column_of(cell)]).column(0))[rows]
             entry["recall"] = payload.add(levels(shares, 0, 1))
+        if trust_file is not None:
+            trusted = trust_levels(store.numbers(_table(trust_file, n_rows, [column_of(cell)]).column(0)))
+            entry["trust"] = payload.add(trusted[rows])
+            entry["trusted"] = [int(np.sum(trusted == TRUSTED)), int(np.sum(trusted != UNKNOWN_TRUST))]
         if instability_file is not None:
             entry["instability"] = places[instability_file]
         header["cells"].append(entry)
     header["dimensions"] = dimensions
+    header["axes"] = optional_axes(cells[0])
     header["imported"] = shared["knn"]["method"] == "imported"
     return header, payload
 
@@ -511,8 +672,13 @@ def _table(path: str | Path, n_rows: int, columns: Sequence[str]) -> pa.Table:
     return table
 
 
-def _column(path: str | Path, n_rows: int, name: str) -> pa.Array:
-    return _table(path, n_rows, [name]).column(0).combine_chunks()
+def _columns(path: str | Path, n_rows: int, names: Sequence[str]) -> Iterator[tuple[str, pa.Array]]:
+    """Yield columns by name. They are read some at a time: all may be large, and to open a wide file takes long."""
+    step = max(VALUES_AT_ONCE // max(n_rows, 1), 1)
+    for start in range(0, len(names), step):
+        table = _table(path, n_rows, names[start : start + step])
+        for name in table.column_names:
+            yield name, table.column(name).combine_chunks()
 
 
 def _points(path: str | Path, n_rows: int, rows: np.ndarray) -> tuple[np.ndarray, int]:
@@ -595,12 +761,14 @@ def make(
     metrics: str | Path | None = None,
     recall: Sequence[str | Path] = (),
     instability: Sequence[str | Path] = (),
+    trust: Sequence[str | Path] = (),
+    shortlist: str | Path | None = None,
 ) -> None:
     """Make the atlas of a sweep.
 
     Parameters
     ----------
-    data, stored_rows, knn, layouts, cells, shared, label_kind, metrics, recall, instability
+    data, stored_rows, knn, layouts, cells, shared, label_kind, metrics, recall, instability, trust, shortlist
         As for `collect`.
     out : path
         Receives the page.
@@ -615,7 +783,8 @@ def make(
         As `collect` does.
     """
     header, payload = collect(
-        data, stored_rows, knn, layouts, cells, shared, settings, label_kind, metrics, recall, instability
+        *(data, stored_rows, knn, layouts, cells, shared, settings, label_kind),
+        *(metrics, recall, instability, trust, shortlist),
     )
     header |= {"dataset": dataset, "metric": metric}
     write(header, payload, out)

@@ -17,8 +17,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from umap_sweep import store
-from umap_sweep.figures.style import STYLE, drawing, save
-from umap_sweep.quality.shortlist import with_other_umap_seeds
+from umap_sweep.cells.keys import optional_axes
+from umap_sweep.cells.lines import in_order, line_of, short_name
+from umap_sweep.figures.style import STYLE, drawing, save, ticks
+from umap_sweep.quality.comparisons import with_other_umap_seeds
 
 # Each panel: the column, its name, what it says, and whether a greater value is more change.
 PANELS = [
@@ -27,6 +29,8 @@ PANELS = [
 ]
 COLOURS, UNKNOWN = "cividis", "#d9d9d9"
 QUIET = "#555555"
+# From how many points on between cells there is room for discs and bands beside each other.
+LEAST_STEP = 6
 
 
 def node_link(
@@ -38,7 +42,7 @@ def node_link(
     ----------
     axes : matplotlib.axes.Axes
     cells : pandas.DataFrame
-        Each n_neighbors and min_dist of the grid.
+        Each setting of the grid: n_neighbors, min_dist and further axes.
     steps : pandas.DataFrame
         The table of `umap_sweep.quality.neighboring_cells`.
     seeds : pandas.DataFrame or None
@@ -48,32 +52,42 @@ def node_link(
     reverse : bool
         Whether greater values are darker.
     """
-    rows, columns = (sorted(cells[axis].unique()) for axis in ("n_neighbors", "min_dist"))
+    further = optional_axes(cells)
+    of_cell = [*further, "n_neighbors", "min_dist"]
+    settings: list[dict[Any, Any]] = cells.to_dict("records")
+    rows, columns = in_order(map(line_of, settings)), sorted(cells["min_dist"].unique())
     place = {
-        (cell.n_neighbors, cell.min_dist): (columns.index(cell.min_dist), rows.index(cell.n_neighbors))
-        for cell in cells.itertuples()
+        tuple(cell[name] for name in of_cell): (columns.index(cell["min_dist"]), rows.index(line_of(cell)))
+        for cell in settings
     }
-    ends = ["n_neighbors", "min_dist", "other_n_neighbors", "other_min_dist"]
-    bands = steps.groupby(ends, as_index=False)[column].mean()
-    discs = {} if seeds is None else seeds.groupby(["n_neighbors", "min_dist"])[column].mean().to_dict()
+    # Cells that differ in a further axis do not lie beside each other; their mean is written below.
+    beside = steps[~steps["along"].isin(further)]
+    bands = beside.groupby([*of_cell, *(f"other_{name}" for name in of_cell)], as_index=False)[column].mean()
+    discs = {} if seeds is None else seeds.groupby(of_cell)[column].mean().to_dict()
     # From 0 to 1, whatever the values are, so that little change looks like little change.
     scale = ScalarMappable(Normalize(0, 1), COLOURS + ("_r" if reverse else ""))
     size = 6.5 if max(len(columns), len(rows)) <= 6 else 5
     box = axes.get_window_extent()
-    step = min(box.width / len(columns), box.height / len(rows)) * 72 / axes.figure.dpi  # points
-    for band in bands.itertuples():
+    points = 72 / axes.figure.dpi
+    across, down = points * box.width / len(columns), points * box.height / len(rows)
+    step = min(across, down)
+    along_min_dist = along_lines = 0.15 * step
+    if step < LEAST_STEP:
+        # Cells are too close for discs. The bands between close ones fill the room, and the others cross them.
+        along_min_dist, along_lines = (0.3 * down, across) if across <= down else (down, 0.3 * across)
+    drawn: list[dict[Any, Any]] = pd.DataFrame(bands).to_dict("records")
+    for band in drawn:
         (x, y), (other_x, other_y) = (
-            place[band.n_neighbors, band.min_dist],
-            place[band.other_n_neighbors, band.other_min_dist],
+            place[tuple(band[f"{prefix}{name}"] for name in of_cell)] for prefix in ("", "other_")
         )
-        value = getattr(band, column)
+        value = band[column]
         axes.plot(
             [x, other_x],
             [y, other_y],
             color=scale.to_rgba(value),
-            linewidth=0.15 * step,
+            linewidth=along_min_dist if y == other_y else along_lines,
             solid_capstyle="butt",
-            zorder=1,
+            zorder=1.5 if (y == other_y) == (across <= down) else 1,
         )
         if max(len(columns), len(rows)) <= 10:
             axes.text(
@@ -93,10 +107,10 @@ def node_link(
         if value is not None and max(len(columns), len(rows)) <= 10:
             axes.text(x, y, f"{value:.2f}", ha="center", va="center", size=size, color=_readable(colour), zorder=3)
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
-    axes.set_xticks(range(len(columns)), [f"{value:g}" for value in columns], size=7)
-    axes.set_yticks(range(len(rows)), [f"{value}" for value in rows], size=7)
+    axes.set_xticks(*ticks(columns), size=7)
+    axes.set_yticks(*ticks([short_name(line) for line in rows]), size=7)
     axes.set_xlabel("min_dist", size=8)
-    axes.set_ylabel("n_neighbors", size=8)
+    axes.set_ylabel(" · ".join([*further, "n_neighbors"]), size=8)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
@@ -114,13 +128,15 @@ def draw(steps: pd.DataFrame, seeds: pd.DataFrame | None, title: str) -> Figure:
         As for `node_link`.
     title : str
     """
-    cells = pd.concat(
-        [steps[["n_neighbors", "min_dist"]],
-         steps[["other_n_neighbors", "other_min_dist"]].set_axis(["n_neighbors", "min_dist"], axis=1)]
-    ).drop_duplicates()  # fmt: skip
-    wide = float(np.clip(0.85 * cells["min_dist"].nunique(), 3.6, 8))
-    high = float(np.clip(0.85 * cells["n_neighbors"].nunique(), 1.2, 10))
-    width, height = 0.65 + 2 * wide + 0.7 + 0.15, 0.75 + 0.45 + high + 0.75
+    of_cell = [*optional_axes(steps), "n_neighbors", "min_dist"]
+    others = steps[[f"other_{name}" for name in of_cell]].set_axis(of_cell, axis=1)
+    cells = pd.concat([steps[of_cell], others]).drop_duplicates()
+    lines = in_order(line_of(cell) for cell in cells.to_dict("records"))
+    # The means below a panel are one more for each further axis.
+    wide = float(np.clip(0.85 * cells["min_dist"].nunique(), 3.6 + 1.3 * len(optional_axes(steps)), 8))
+    high = float(np.clip(0.85 * len(lines), 1.2, 10))
+    left_of = 0.65 + 0.06 * max(max(len(short_name(line)) for line in lines) - 4, 0)  # for names of lines
+    width, height = 2 * (left_of + wide) + 0.2, 0.75 + 0.45 + high + 0.75
     figure = Figure(figsize=(width, height), facecolor="white")
     discs = "not known from one seed" if seeds is None else "change with the seed"
     figure.text(0.2 / width, 1 - 0.18 / height, title, size=12, va="top")
@@ -133,7 +149,7 @@ def draw(steps: pd.DataFrame, seeds: pd.DataFrame | None, title: str) -> Figure:
         color=QUIET,
     )
     for panel, (column, name, meaning, reverse) in enumerate(PANELS):
-        left = 0.65 + panel * (wide + 0.7)
+        left = left_of + panel * (wide + left_of + 0.05)
         axes = figure.add_axes((left / width, 0.75 / height, wide / width, high / height), label=name)
         figure.text(left / width, (0.75 + high + 0.22) / height, name, size=9)
         figure.text(left / width, (0.75 + high + 0.08) / height, meaning, size=6.5, color=QUIET)

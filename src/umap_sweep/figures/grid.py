@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,24 +19,32 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
 from umap_sweep import store
+from umap_sweep.cells.keys import optional_axes
+from umap_sweep.cells.lines import Line, in_order, line_of, name_of
 from umap_sweep.errors import InputError
 from umap_sweep.figures.pictures import (
-    FULL_PANEL,
     LEVELS,
-    POINTS_PER_PIXEL,
     Colouring,
     colour_points,
-    scatter,
+    picture_of,
     shade,
     stack,
 )
-from umap_sweep.figures.style import ABSENT_COLOUR, FRAME_COLOUR, SIDE_TEXT_COLOUR, STYLE, TEXT_COLOUR, drawing, save
+from umap_sweep.figures.style import (
+    ABSENT_COLOUR,
+    FRAME_COLOUR,
+    SIDE_TEXT_COLOUR,
+    STYLE,
+    TEXT_COLOUR,
+    drawing,
+    save,
+)
+from umap_sweep.job import say
+from umap_sweep.planning.panels import panel_side
 from umap_sweep.quality import measures
 
 # The columns of a sweep's table that tell its cells apart.
 CELL, SEEDS = ("n_neighbors", "min_dist", "knn_k"), ("knn_seed", "seed")
-
-MOST_PIXELS = 400_000_000  # matplotlib needs 4 bytes of memory for each, 1.6 GB
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,9 @@ class Embeddings:
 
     Attributes
     ----------
-    cells : dict of (int, float) to numpy.ndarray
-        By n_neighbors and min_dist: float32 array of shape (points, 1 or 2), the first one or two dimensions.
+    cells : dict of (Line, float) to numpy.ndarray
+        By line (`umap_sweep.cells.lines`: n_neighbors, with further axes of the grid) and min_dist: float32 array of
+        shape (points, 1 or 2), the first one or two dimensions.
     labels : pyarrow.Array or None
         Label of each point: integers, floats or strings, null where there is none. None where the data has no labels.
     knn_k : int or None
@@ -56,7 +65,7 @@ class Embeddings:
         Dimensions of the embeddings, of which `cells` holds at most two.
     """
 
-    cells: dict[tuple[int, float], np.ndarray]
+    cells: dict[tuple[Line, float], np.ndarray]
     labels: pa.Array | None
     knn_k: int | None
     dimensions: int
@@ -79,7 +88,7 @@ def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
     InputError
         Where the file is missing or damaged, has no such cell, or does not hold each cell's rows in one block.
     """
-    parts: dict[tuple[int, float], list[np.ndarray]] = {}
+    parts: dict[tuple[Line, float], list[np.ndarray]] = {}
     labels: list[pa.Array] = []
     widths: set[int] = set()
     last = None
@@ -89,7 +98,7 @@ def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
         dimensions = sum(bool(re.fullmatch(r"umap_\d+", name)) for name in names)
         axes = ["umap_1", "umap_2"] if dimensions > 1 else ["umap_1"]
         for group in range(file.num_row_groups):
-            runs = _runs(file.read_row_group(group, [*CELL, *SEEDS]), knn_seed, seed)
+            runs = _runs(file.read_row_group(group, [*optional_axes(names), *CELL, *SEEDS]), knn_seed, seed)
             if not runs:
                 continue
             first = next(iter(parts), runs[0][0])
@@ -116,35 +125,37 @@ def read_embeddings(path: str | Path, knn_seed: int, seed: int) -> Embeddings:
     )
 
 
-def _runs(table: pa.Table, knn_seed: int, seed: int) -> list[tuple[tuple[int, float], int, slice]]:
-    """Return the cells of one k-NN seed and one UMAP seed in a group of rows: n_neighbors and min_dist, k, rows."""
+def _runs(table: pa.Table, knn_seed: int, seed: int) -> list[tuple[tuple[Line, float], int, slice]]:
+    """Return the cells of one k-NN seed and one UMAP seed in a group of rows: line and min_dist, k, rows."""
     columns = {name: store.numbers(table[name]) for name in (*CELL, *SEEDS)}
+    for axis in optional_axes(table.column_names):
+        columns[axis] = store.numbers(table[axis].combine_chunks().dictionary_encode().indices)
     if not table.num_rows:
         return []
     starts = np.flatnonzero(np.r_[True, np.logical_or.reduce([np.diff(column) != 0 for column in columns.values()])])
     runs = []
     for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), table.num_rows], strict=True):
-        n_neighbors, min_dist, width, *seeds = (columns[name][start].item() for name in (*CELL, *SEEDS))
-        if seeds == [knn_seed, seed]:
-            runs.append(((n_neighbors, min_dist), width, slice(start, stop)))
+        cell = {name: table[name][start].as_py() for name in table.column_names}
+        if [cell["knn_seed"], cell["seed"]] == [knn_seed, seed]:
+            runs.append(((line_of(cell), cell["min_dist"]), cell["knn_k"], slice(start, stop)))
     return runs
 
 
 def aligned(
-    cells: Mapping[tuple[int, float], np.ndarray],
-) -> tuple[dict[tuple[int, float], np.ndarray], tuple[int, float]]:
+    cells: Mapping[tuple[Line, float], np.ndarray],
+) -> tuple[dict[tuple[Line, float], np.ndarray], tuple[Line, float]]:
     """Rotate and reflect all cells onto the one in the middle of the grid.
 
     Parameters
     ----------
-    cells : mapping of (int, float) to ndarray of float32, shape (n, d)
-        By n_neighbors and min_dist.
+    cells : mapping of (Line, float) to ndarray of float32, shape (n, d)
+        By line and min_dist.
 
     Returns
     -------
-    cells : dict of (int, float) to ndarray of float32, shape (n, d)
-    reference : (int, float)
-        n_neighbors and min_dist of the cell in the middle, which is as it was.
+    cells : dict of (Line, float) to ndarray of float32, shape (n, d)
+    reference : (Line, float)
+        Line and min_dist of the cell in the middle, which is as it was.
     """
     reference = measures.middle_cell(cells)
     onto = cells[reference]
@@ -206,9 +217,14 @@ def draw(
     facts: list[str],
     side: int,
     dpi: int,
-    codes: Mapping[tuple[int, float], np.ndarray] | None = None,
+    codes: Mapping[tuple[Line, float], np.ndarray] | None = None,
+    absent: str = "not in the grid",
+    notes: Mapping[tuple[Line, float], str] | None = None,
 ) -> Figure:
     """Draw the figure: rows are n_neighbors, columns min_dist, both ascending.
+
+    Where the grid has further axes, rows are lines (`umap_sweep.cells.lines`); or, where there is one min_dist, rows
+    are n_neighbors, and columns the values on these axes.
 
     Parameters
     ----------
@@ -221,11 +237,15 @@ def draw(
     facts : list of str
         Written below the title, separated by dots.
     side : int
-        Width and height of a panel, in pixels.
+        Width and height of a panel, in pixels; less where there are many panels, and the log and the terminal say so.
     dpi : int
         Pixels per inch.
-    codes : mapping of (int, float) to numpy.ndarray, optional
+    codes : mapping of (Line, float) to numpy.ndarray, optional
         By n_neighbors and min_dist, in place of the colouring's codes where colours differ from cell to cell.
+    absent : str, default "not in the grid"
+        Written where a row and a column have no cell.
+    notes : mapping of (Line, float) to str, optional
+        By n_neighbors and min_dist, what follows a panel's title.
 
     Returns
     -------
@@ -235,38 +255,47 @@ def draw(
     Raises
     ------
     InputError
-        Where the figure would be too large to draw.
+        Where there are too many cells for one figure.
     """
-    rows = sorted({n_neighbors for n_neighbors, _ in embeddings.cells})
+    rows = in_order(line for line, _ in embeddings.cells)
     columns = sorted({min_dist for _, min_dist in embeddings.cells})
-    titles = {(row, column): f"n_neighbors {row} · min_dist {column:g}" for row in rows for column in columns}
-    if len(titles) * side**2 > MOST_PIXELS:
+    noted = notes or {}
+    slots = _slots(rows, columns)
+    titles = {
+        (line, min_dist): f"{name_of(line)} · min_dist {min_dist:g}{noted.get((line, min_dist), '')}"
+        for row in slots
+        for line, min_dist in row
+    }
+    fits = panel_side(embeddings.cells, side)
+    if fits is None:
         raise InputError(
-            f"The figure is too large: {len(titles):,} × {side:,} × {side:,} pixels. "
-            f"Lower plot.panel_size or plot.dpi to a product of {int((MOST_PIXELS / len(titles)) ** 0.5)} or less."
+            f"{len(rows):,} n_neighbors × {len(columns):,} min_dist are too many panels for one figure. "
+            f"Look at the atlas, or sweep fewer of them."
         )
-    shaded = embeddings.dimensions > 1 and len(colouring.codes) > POINTS_PER_PIXEL * min(side, FULL_PANEL) ** 2
-    picture = shade if shaded else scatter if embeddings.dimensions > 1 else stack
-    page = _Page(len(columns), side, dpi)
+    if fits < side:
+        say(f"{len(titles):,} panels of {side:,} pixels are too large for one figure; they have {fits:,} pixels each.")
+        side = fits
+    picture = picture_of(len(colouring.codes), side) if embeddings.dimensions > 1 else stack
+    page = _Page(len(slots[0]), side, dpi)
     em, scale = page.em, min(1.0, side / max(map(page.text_width, titles.values())))
     page.write_lines(title, 1.5)
     page.write_lines("\u00a0· ".join(fact.replace(" ", "\u00a0") for fact in facts), 1, SIDE_TEXT_COLOUR)
-    for row in rows:
+    for row in slots:
         page.y += 2 * em
         below = page.y + side
-        for place, column in enumerate(columns):
+        for place, cell in enumerate(row):
             left = em + place * (side + em)
-            middle, points = left + side / 2, embeddings.cells.get((row, column))
-            panel = page.add_axes(left, side, side, titles[row, column])
+            middle, points = left + side / 2, embeddings.cells.get(cell)
+            panel = page.add_axes(left, side, side, titles[cell])
             colour = ABSENT_COLOUR if points is None else TEXT_COLOUR
-            page.write(middle, page.y - 0.7 * em, titles[row, column], scale, colour, "center")
+            page.write(middle, page.y - 0.7 * em, titles[cell], scale, colour, "center")
             if points is None:
                 panel.set_visible(False)
-                page.write(middle, page.y + side / 2, "not in the grid", scale, colour, "center")
+                page.write(middle, page.y + side / 2, absent, scale, colour, "center")
                 continue
             drawn = measures.placed(points)
             if drawn.any():
-                of_points = colouring.codes if codes is None else codes[row, column]
+                of_points = colouring.codes if codes is None else codes[cell]
                 image = picture(points[drawn], replace(colouring, codes=of_points[drawn]), side)
                 panel.imshow(image, origin="lower", interpolation="none", aspect="auto")
             if missing := int(np.sum(~drawn)):
@@ -277,12 +306,21 @@ def draw(
     page.y += em
     if colouring.title:
         _draw_legend(page, colouring)
-    if shaded:
+    if picture is shade:
         page.y += em // 2
         mean = "value" if colouring.limits else "colour"
         paler = "" if colouring.limits else " and is paler where they are few"
         page.write_lines(f"A pixel has the mean {mean} of its points{paler}.", 0.85, SIDE_TEXT_COLOUR)
     return page.finish()
+
+
+def _slots(lines: Sequence[Line], columns: Sequence[float]) -> list[list[tuple[Line, float]]]:
+    """Return the places of the panels, row by row, each with the line and min_dist of its cell."""
+    further = list(dict.fromkeys(line[:-1] for line in lines if isinstance(line, tuple)))
+    if not further or len(columns) > 1:
+        return [[(line, min_dist) for min_dist in columns] for line in lines]
+    n_neighbors = sorted({line[-1] for line in lines if isinstance(line, tuple)})
+    return [[((*values, one), columns[0]) for values in further] for one in n_neighbors]
 
 
 def _draw_legend(page: _Page, colouring: Colouring) -> None:
@@ -360,6 +398,17 @@ def read_annotation(rows: str | Path, name: str, points: int) -> pa.Array:
     return table.column(0).combine_chunks()
 
 
+def _of_umap(umap: Mapping[str, Any]) -> list[str]:
+    """Return that a picture is supervised or keeps densities, as far as it is and does."""
+    facts = []
+    if "target" in umap:
+        weight = f", weight {umap['target_weight']:g}" if "target_weight" in umap else ""
+        facts.append(f"supervised by {umap['target']}{weight}")
+    if umap.get("densmap"):
+        facts.append(f"densMAP, lambda {umap['dens_lambda']:g}" if "dens_lambda" in umap else "densMAP")
+    return facts
+
+
 def plot_grid(
     sweep: str | Path,
     png: str | Path,
@@ -372,6 +421,7 @@ def plot_grid(
     method: str = "auto",
     rows: str | Path | None = None,
     annotation: str | None = None,
+    umap: Mapping[str, Any] | None = None,
 ) -> None:
     """Draw the cells of one k-NN seed and one UMAP seed.
 
@@ -393,12 +443,14 @@ def plot_grid(
         What describes the rows, where an annotation colours them.
     annotation : str, optional
         What colours the points in place of the label.
+    umap : mapping, optional
+        Of the configuration's section `umap`, what is named because a picture is another one by it.
 
     Raises
     ------
     InputError
         Where the table cannot be read or holds no such cell, there is no such annotation, the labels are not of the
-        configured kind, or the figure would be too large to draw.
+        configured kind, or there are too many cells for one figure.
     """
     embeddings = read_embeddings(sweep, knn_seed, seed)
     cells, reference = aligned(embeddings.cells)
@@ -410,11 +462,11 @@ def plot_grid(
         colouring = colour_points(read_annotation(rows, annotation, points), "auto", points, annotation)
     width = f"k = {embeddings.knn_k}" if embeddings.knn_k else "k = n_neighbors"
     knn = f"imported k-NN with {width}" if method == "imported" else f"k-NN with {width} and seed {knn_seed}"
-    facts = [f"{points:,} rows", f"{metric} metric", knn, f"UMAP seed {seed}"]
+    facts = [f"{points:,} rows", f"{metric} metric", knn, f"UMAP seed {seed}", *_of_umap(umap or {})]
     if annotation is not None:
         facts.insert(0, f"coloured by {annotation}")
     if len(cells) > 1:
-        facts.append(f"rotated and reflected onto n_neighbors {reference[0]}, min_dist {reference[1]:g}")
+        facts.append(f"rotated and reflected onto {name_of(reference[0])}, min_dist {reference[1]:g}")
     if embeddings.dimensions > 2:
         facts.append(f"first 2 of {embeddings.dimensions} dimensions")
     if embeddings.dimensions == 1:

@@ -3,6 +3,7 @@
 Few points are drawn as circles, in a shuffled order. With many, every pixel takes the mean of the points in it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,8 @@ class Colouring:
         and its last colour.
     extend : str
         On which side of the limits there are further labels: `neither`, `min`, `max` or `both`.
+    named : int
+        How many entries of the legend, the first ones, are categories.
     """
 
     palette: np.ndarray
@@ -66,9 +69,12 @@ class Colouring:
     title: str = ""
     limits: tuple[float, float] | None = None
     extend: str = "neither"
+    named: int = 0
 
 
-def colour_points(labels: pa.Array | None, kind: str, points: int, name: str = "label") -> Colouring:
+def colour_points(
+    labels: pa.Array | None, kind: str, points: int, name: str = "label", leading: int | None = None
+) -> Colouring:
     """Choose each point's colour.
 
     Parameters
@@ -81,6 +87,9 @@ def colour_points(labels: pa.Array | None, kind: str, points: int, name: str = "
         Number of points.
     name : str
         What the legend calls the labels, where they are an annotation.
+    leading : int, optional
+        How many points choose the colours, the first ones: their labels have the colours that they have without the
+        other points, and labels of others alone have what is left. Without it, all points do.
 
     Raises
     ------
@@ -89,16 +98,18 @@ def colour_points(labels: pa.Array | None, kind: str, points: int, name: str = "
     """
     if labels is None:
         return Colouring(to_rgba_array([DATA_WITHOUT_LABELS_COLOUR])[:, :3], np.zeros(points, np.int64), [])
-    if label_kinds.are_categories(labels, kind):
-        return _colour_categories(labels, name)
-    return _colour_numbers(label_kinds.as_numbers(labels), name)
+    choosing = labels[:leading] if leading and labels[:leading].drop_null() else labels
+    if label_kinds.are_categories(choosing, kind):
+        return _colour_categories(labels, name, len(choosing))
+    return _colour_numbers(label_kinds.as_numbers(labels), name, len(choosing))
 
 
-def _colour_categories(labels: pa.Array, name: str) -> Colouring:
+def _colour_categories(labels: pa.Array, name: str, leading: int) -> Colouring:
     categories, of_point = label_kinds.natural_categories(labels)
-    sizes = np.bincount(of_point, minlength=len(categories) + 1)
-    by_size = sorted(range(len(categories)), key=lambda category: -sizes[category])
+    sizes = np.bincount(of_point[:leading], minlength=len(categories) + 1)
+    by_size = sorted(np.flatnonzero(sizes[:-1]).tolist(), key=lambda category: -sizes[category])
     coloured = sorted(by_size[: len(CATEGORY_COLOURS)])
+    coloured += np.flatnonzero(sizes[:-1] == 0).tolist()[: len(CATEGORY_COLOURS) - len(coloured)]
     other, no_label = len(coloured), len(coloured) + 1
     code_of = np.full(len(categories) + 1, other)
     code_of[coloured] = np.arange(len(coloured))
@@ -114,7 +125,7 @@ def _colour_categories(labels: pa.Array, name: str) -> Colouring:
     present, counts = np.unique(codes, return_counts=True)
     legend = list(zip(names, counts.tolist(), present.tolist(), strict=True))
     colours = [*CATEGORY_COLOURS[: len(coloured)], OTHER_COLOUR, NO_LABEL_COLOUR]
-    return Colouring(to_rgba_array(colours)[:, :3], codes, legend, title)
+    return Colouring(to_rgba_array(colours)[:, :3], codes, legend, title, named=len(coloured))
 
 
 def _name(category: Any) -> str:
@@ -126,9 +137,9 @@ def _name(category: Any) -> str:
     return (" ".join(words) or "(blank)") + ("…" if len(text) > LONGEST_NAME else "")
 
 
-def _colour_numbers(values: np.ndarray, name: str) -> Colouring:
+def _colour_numbers(values: np.ndarray, name: str, leading: int) -> Colouring:
     unlabelled = np.isnan(values)
-    low, high = label_kinds.scale_ends(values)
+    low, high = label_kinds.scale_ends(values[:leading])
     beyond = bool(np.nanmin(values) < low), bool(np.nanmax(values) > high)
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[beyond]
     levels = np.rint(np.clip((np.where(unlabelled, low, values) - low) / (high - low), 0, 1) * (LEVELS - 1))
@@ -142,15 +153,20 @@ def _colour_numbers(values: np.ndarray, name: str) -> Colouring:
 
 def _pixels(points: np.ndarray, side: int) -> np.ndarray:
     """Return int64 pixel coordinates from 0 to side - 1, in a square that holds all points, with a margin."""
-    centre, half = _square_around(points)
+    centre, half = square_around(points)
     pixels: np.ndarray = (((points - centre) / (2 * half) + 0.5) * side).astype(np.int64)
     return pixels
 
 
-def _square_around(points: np.ndarray) -> tuple[np.ndarray, float]:
+def square_around(points: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the centre of the square, and half the length of its sides."""
     low, high = (side.astype(np.float64) for side in measures.corners(points))
     return (low + high) / 2, float((high - low).max() * 0.53) or 1.0
+
+
+def picture_of(points: int, side: int) -> Callable[[np.ndarray, Colouring, int], np.ndarray]:
+    """Return how so many points are drawn in a panel of so many pixels: `scatter`, or `shade` where they are many."""
+    return shade if points > POINTS_PER_PIXEL * min(side, FULL_PANEL) ** 2 else scatter
 
 
 def scatter(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
@@ -174,7 +190,7 @@ def scatter(points: np.ndarray, colouring: Colouring, side: int) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
-    centre, half = _square_around(points)
+    centre, half = square_around(points)
     axes.set(xlim=centre[0] + [-half, half], ylim=centre[1] + [-half, half])
     # Shuffled, because the rows of many data sets are sorted by label, and what is drawn last lies on top.
     order = np.random.default_rng(0).permutation(len(points))

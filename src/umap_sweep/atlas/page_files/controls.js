@@ -4,17 +4,20 @@ const PICK_RADIUS = 14; // how near to a point one must be to point at it, in pi
 
 let dragging = null; // {plot, pointers: Map of id to [x, y], travelled: pixels}
 
-function pick([x, y], radius = PICK_RADIUS) {
-  const { points } = state.cell;
+function pick([x, y], pane, radius = PICK_RADIUS) {
+  const { points } = cellOf(pane);
   const scale = (FILL * state.view.zoom * side) / FULL; // pixels in a unit
   const middleX = (x / side - 0.5) / (FILL * state.view.zoom) + state.view.x;
   const middleY = (0.5 - y / side) / (FILL * state.view.zoom) + state.view.y;
   const [unitX, unitY] = [middleX * FULL, middleY * FULL];
-  let [best, least] = [-1, (radius / scale) ** 2];
+  const reach = (radius / scale) ** 2;
+  let [best, least] = [-1, reach];
   for (let point = 0; point < count; point += 1) {
     if (points[2 * point] === FULL || states[point] === HIDDEN) continue;
     const away = (points[2 * point] - unitX) ** 2 + (points[2 * point + 1] - unitY) ** 2;
-    if (away < least) [best, least] = [point, away];
+    // New points are larger, and lie over the stored ones: one of these must be half as far to be meant.
+    const counted = isNew(point) ? away / 4 : away;
+    if (away < reach && counted < least) [best, least] = [point, counted];
   }
   return best;
 }
@@ -54,7 +57,7 @@ function showTool() {
 }
 
 // The area just drawn, in the units of the cell's coordinates.
-function finishArea(mode) {
+function finishArea(mode, pane) {
   let path = outline();
   while (path.length > MOST_CORNERS) path = path.filter((_, place) => place % 2 === 0);
   const scale = FILL * state.view.zoom * side;
@@ -63,7 +66,7 @@ function finishArea(mode) {
     unit((x - side / 2) / scale + state.view.x),
     unit((side / 2 - y) / scale + state.view.y),
   ]);
-  select({ mode, cell: state.cell, corners });
+  select({ mode, cell: cellOf(pane), corners });
 }
 
 function watchPlot(pane) {
@@ -74,7 +77,7 @@ function watchPlot(pane) {
   };
   let waitingMove = null; // where the mouse was last, until the next frame looks for a point there
   const pointAt = () => {
-    if (!dragging && waitingMove) hover(pick(waitingMove), waitingMove, pane);
+    if (!dragging && waitingMove) hover(pick(waitingMove, pane), waitingMove, pane);
     waitingMove = null;
   };
   plot.addEventListener('pointerdown', (event) => {
@@ -83,6 +86,7 @@ function watchPlot(pane) {
     plot.setPointerCapture(event.pointerId);
     dragging ??= { plot, pointers: new Map(), travelled: 0 };
     dragging.pointers.set(event.pointerId, at(event));
+    drawnIn = pane;
     drawing = state.tool !== 'move' && dragging.pointers.size === 1 ? [at(event)] : null;
     hover(-1);
   });
@@ -118,11 +122,11 @@ function watchPlot(pane) {
     dragging = null;
     if (clicked) {
       const finger = event.pointerType !== 'mouse';
-      keepPoint(pick(at(event), finger ? 2 * PICK_RADIUS : PICK_RADIUS));
+      keepPoint(pick(at(event), pane, finger ? 2 * PICK_RADIUS : PICK_RADIUS));
       if (finger) hover(state.point, at(event), pane);
     } else if (area?.length > (state.tool === 'lasso' ? 2 : 1) && event.type === 'pointerup') {
       drawing = area;
-      finishArea(event.shiftKey ? 'add' : event.altKey ? 'remove' : 'new');
+      finishArea(event.shiftKey ? 'add' : event.altKey ? 'remove' : 'new', pane);
     }
     drawing = null;
     redrawMarks();
@@ -147,7 +151,7 @@ function watchPlot(pane) {
     const steps = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
     const [x, y] = steps[event.key] ?? [];
     if (x !== undefined) moveBy(x, y);
-    else if (event.key === 'Enter') keepPoint(pick([side / 2, side / 2], side));
+    else if (event.key === 'Enter') keepPoint(pick([side / 2, side / 2], pane, side));
     else return;
     event.preventDefault();
   });
@@ -190,6 +194,10 @@ function watchControls() {
     saveState();
   });
   click('select-neighbors', () => select({ mode: 'new', near: focusPoint() }));
+  click('select-strangers', () => select({ mode: 'new', strange: true }));
+  element('coloured').addEventListener('change', () => colourStored(element('coloured').checked));
+  click('select-moved', () => select({ mode: 'new', moved: [state.cell, state.second] }));
+  element('second').addEventListener('change', () => openSecond(cellByKey.get(element('second').value)));
   click('show-all', () => showAgain(filteringFields()));
   click('save-ids', saveIds);
   click('save-cell', saveCell);
@@ -212,8 +220,8 @@ function watchControls() {
 
 function find(id) {
   if (!id) return;
-  const exact = pointOfId(id);
-  const point = exact >= 0 ? exact : pointOfId(id.trim());
+  const tried = [id, id.trim()].flatMap((one) => (added ? [pointOfId(one, true)] : []).concat(pointOfId(one)));
+  const point = tried.find((one) => one >= 0) ?? -1;
   if (point >= 0) keepPoint(point);
   const note = element('search-note');
   if (point >= 0) note.textContent = states[point] === HIDDEN ? 'Found, but a filter hides it.' : '';
@@ -225,7 +233,8 @@ function suggest() {
   const typed = element('id').value;
   const most = typed ? 10 : 0;
   const found = [];
-  for (let point = 0; point < count && found.length < most; point += 1) {
+  for (let place = 0; place < count && found.length < most; place += 1) {
+    const point = (firstNew + place) % count; // new ones first
     if (idOf(point).startsWith(typed)) found.push(make('option', { value: idOf(point) }));
   }
   element('ids').replaceChildren(...found);
@@ -240,6 +249,7 @@ function restore() {
   showCell();
   updateColours();
   updateSelection();
+  element('coloured').checked = state.coloured;
   if (state.point >= 0) element('id').value = idOf(state.point);
 }
 
@@ -257,8 +267,11 @@ async function open() {
   loadData(await decode());
   mainPane.card = GraphicsCard.of(element('points'));
   defineColourings();
-  buildGrid();
+  buildList();
+  if (added) buildNewRows();
+  else buildGrid();
   buildMetrics();
+  buildNumbers();
   buildColours();
   restore();
   resize();

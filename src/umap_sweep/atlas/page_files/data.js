@@ -46,13 +46,31 @@ async function decode() {
 }
 
 const count = header.points;
+// Of a page that shows new rows over a cell: what is known of them. Their points come after those of the stored rows.
+const added = header.new ?? null;
+const firstNew = added ? added.first : count;
+const KIND = 'new:kind'; // the key of the field that tells new rows and strangers from stored rows
+const isNew = (point) => point >= firstNew;
 const cells = header.cells;
-const rowValues = [...new Set(cells.map((cell) => cell.key.n_neighbors))].sort((a, b) => a - b);
+// A line of the grid is an n_neighbors, and before it what the grid has on further axes, such as a preparation.
+const furtherOf = (setting) =>
+  header.axes.map((axis) => (typeof setting[axis] === 'number' ? `${axis} ${setting[axis]}` : setting[axis]));
+const lineOf = (setting) => [...furtherOf(setting), setting.n_neighbors].join(' · ');
+// Beside a row, where the head has the names of the axes: 'dens_lambda 0 · 10' is '0 · 10'.
+const beside = (line) => String(line).replace(/[^ ·]+ (?=[^·])/g, '');
+const isSame = (one, other) => lineOf(one) === lineOf(other) && one.min_dist === other.min_dist;
+const further = [...new Set(cells.map((cell) => furtherOf(cell.key).join(' · ')))];
+const rowValues = cells
+  .map(({ key }) => ({ key, place: further.indexOf(furtherOf(key).join(' · ')) }))
+  .sort((a, b) => a.place - b.place || a.key.n_neighbors - b.key.n_neighbors)
+  .map(({ key }) => lineOf(key))
+  .filter((line, place, lines) => lines.indexOf(line) === place);
 const columnValues = [...new Set(cells.map((cell) => cell.key.min_dist))].sort((a, b) => a - b);
 const layers = [...new Set(cells.map(layerOf))];
-const keyOf = (cell) => [cell.key.n_neighbors, cell.key.min_dist, layerOf(cell)].join('/');
+const keyOf = (cell) => [lineOf(cell.key), cell.key.min_dist, layerOf(cell)].join('/');
 const cellByKey = new Map(cells.map((cell) => [keyOf(cell), cell]));
-const nameOf = (cell) => `n_neighbors ${cell.key.n_neighbors} · min_dist ${cell.key.min_dist}`;
+const nameOf = ({ key }) =>
+  [...furtherOf(key), `n_neighbors ${key.n_neighbors}`, `min_dist ${key.min_dist}`].join(' · ');
 const seedsOf = (layer) => {
   const [knnSeed, seed] = layer.split('/');
   // The seed of a k-NN made elsewhere is not known.
@@ -79,7 +97,7 @@ function loadData(array) {
   rowNumbers = array(header.row);
   neighborPlaces = array(header.neighbors.places);
   for (const cell of cells) {
-    for (const name of ['points', 'recall', 'instability']) cell[name] = array(cell[name]);
+    for (const name of ['points', 'recall', 'instability', 'trust']) cell[name] = array(cell[name]);
   }
   for (const feature of header.features) feature.levels = array(feature.levels);
   if (header.label) {
@@ -89,6 +107,7 @@ function loadData(array) {
   for (const given of header.annotations) {
     fields.push(readField(array, `annotation:${given.name}`, given.name, 'value', given));
   }
+  if (added) loadNewRows(array);
 }
 
 // `word` is what one of its values is called.
@@ -103,15 +122,21 @@ function readField(array, key, name, word, given) {
     field.slots = [{ level: MISSING, name: field.none, special: 'none' }];
   }
   const sizes = new Uint32Array(256);
-  for (const level of field.levels) sizes[level] += 1;
-  field.slots = field.slots.map((slot) => ({ ...slot, size: sizes[slot.level] })).filter((slot) => slot.size);
+  const ofNew = new Uint32Array(256);
+  field.levels.forEach((level, point) => {
+    sizes[level] += 1;
+    if (isNew(point)) ofNew[level] += 1;
+  });
+  field.slots = field.slots
+    .map((slot) => ({ ...slot, size: sizes[slot.level], ofNew: ofNew[slot.level] }))
+    .filter((slot) => slot.size);
   return field;
 }
 
-// The most frequent have a colour of their own; the rest share one.
+// The most frequent among stored points have a colour of their own, then those of new ones; the rest share one.
 function coloursOfCategories({ names, codes, none }, word) {
   const sizes = new Uint32Array(names.length + 1);
-  for (const code of codes) sizes[code] += 1;
+  for (const code of codes.subarray(0, firstNew)) sizes[code] += 1;
   const coloured = [...names.keys()]
     .sort((a, b) => sizes[b] - sizes[a] || a - b)
     .slice(0, CATEGORY_COLOURS.light.length)
@@ -144,10 +169,13 @@ function textOf(field, point) {
   return field.codes ? field.names[field.codes[point]] : String(field.values[point]);
 }
 
-let placeById;
-function pointOfId(id) {
-  placeById ??= new Map(Array.from({ length: count }, (_, point) => [idOf(point), point]));
-  return placeById.get(id) ?? -1;
+const placeById = new Map(); // of stored points, and of new ones, which may have the same ids
+function pointOfId(id, ofNew = false) {
+  if (!placeById.has(ofNew)) {
+    const [from, to] = ofNew ? [firstNew, count] : [0, firstNew];
+    placeById.set(ofNew, new Map(Array.from({ length: to - from }, (_, place) => [idOf(from + place), from + place])));
+  }
+  return placeById.get(ofNew).get(id) ?? -1;
 }
 
 function neighborsOf(point) {
@@ -155,7 +183,8 @@ function neighborsOf(point) {
   return Array.from(neighborPlaces.subarray(point * size, (point + 1) * size)).filter((place) => place < count);
 }
 
-// What points can be coloured by: {name, note, levels, scale, field}.
+// What points can be coloured by: {name, note, levels, scale, field, classes, told}. Classes are {level, name, special};
+// `told` returns what the note says of one cell.
 const colourings = new Map();
 
 function defineColourings() {
@@ -177,6 +206,24 @@ function defineColourings() {
       note: 'Share of a point’s nearest points in the cell that another seed exchanges: 0 none, 1 all.',
       levels: (cell) => cell.instability ?? unknown,
       scale: header.instability,
+    });
+  }
+  if (cells.some((cell) => cell.trust)) {
+    colourings.set('trust', {
+      name: 'trust',
+      note:
+        'Whether a point keeps more of its neighbours than it would where there is nothing to find: data whose columns ' +
+        'are permuted independently (p ≤ 0.05).',
+      levels: (cell) => cell.trust ?? unknown,
+      classes: [
+        { level: 0, name: 'more than chance' },
+        { level: 1, name: 'no more than chance' },
+        ...(cells.every(({ trust }) => trust && !trust.includes(MISSING))
+          ? []
+          : [{ level: MISSING, name: 'not known', special: 'none' }]),
+      ],
+      told: ({ trusted }) =>
+        trusted ? `In this cell ${whole(trusted[0])} of ${whole(trusted[1])} points are to be trusted.` : '',
     });
   }
   for (const feature of header.features) {

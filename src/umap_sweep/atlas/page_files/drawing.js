@@ -1,6 +1,7 @@
 // Colours, and when what is drawn.
 
 const STILL = 160; // milliseconds after which a movement has ended
+const MOST_LARGE_RINGS = 200;
 const LEAST_MOVING = 8000; // points that a movement shows at least
 
 // Light: those of the figures (Okabe and Ito's eight, then sixteen, each the farthest in OKLab from those before it
@@ -25,6 +26,11 @@ const RAMP = {
 };
 const OTHER = { light: '#a8a8a8', dark: '#7d828a' };
 const NONE = { light: '#cbcbc8', dark: '#545a63' }; // where there is no value
+if (added) {
+  // Stored points are of greys like these.
+  Object.assign(OTHER, { light: '#808080', dark: '#a9aeb6' });
+  Object.assign(NONE, { light: '#585858', dark: '#d3d7dd' });
+}
 
 // The large picture and the one beside it: `chosen` is where the state has what a pane is coloured by, `part` returns one
 // of its elements, and `card` is the graphics card that draws it, where there is one.
@@ -37,7 +43,11 @@ const makePane = (chosen, prefix) => ({
 const mainPane = makePane('colour', '');
 const besidePane = makePane('beside', 'beside-');
 const panes = [mainPane, besidePane];
-const colouringOf = (pane) => colourings.get(state[pane.chosen]);
+// Which cell a pane shows, and what colours it: with another cell beside the large one, both have its colours unless others
+// are chosen.
+const cellOf = (pane) => (pane === besidePane && state.second) || state.cell;
+const colouringOf = (pane) =>
+  colourings.get(state[pane.chosen] ?? (pane === besidePane && state.second ? state.colour : null));
 const shownPanes = () => panes.filter(colouringOf);
 
 let colours = {}; // of the present theme
@@ -54,6 +64,7 @@ let framedAt = 0; // when the last frame of a movement was drawn
 let movingPoints = count; // how many points a movement shows
 let settleTimer = 0;
 let hovered = -1;
+let drawnIn = null; // the pane of what is being drawn
 let drawing = null; // the lasso or box being drawn: [[x, y], …] in CSS pixels
 
 const scheme = matchMedia('(prefers-color-scheme: dark)');
@@ -68,17 +79,19 @@ function ramp(share) {
   return from.map((value, channel) => Math.round(value + (to[channel] - value) * (place - below)));
 }
 
-// Grey where the points have other colours than those of the field.
+// Grey where the points have other colours than those of the field; a class of a colouring has no field.
 function slotColour(pane, field, slot) {
   const theme = themeNow();
+  if (field && field === kindField && slot.level === STORED && !state.coloured) return colours.stored;
+  if (!field) return rgb(slot.special ? NONE[theme] : CATEGORY_COLOURS[theme][slot.level]);
   if (colouringOf(pane).field !== field || slot.special === 'other') return rgb(OTHER[theme]);
   return rgb(slot.special ? NONE[theme] : CATEGORY_COLOURS[theme][slot.level]);
 }
 
 function fillPalette(pane) {
-  const { scale, field } = colouringOf(pane);
+  const { scale, field, classes } = colouringOf(pane);
   for (let level = 0; level < 256; level += 1) {
-    const slot = field && !scale ? slotAt(field, level) : null;
+    const slot = classes ? slotAt({ slots: classes }, level) : field && !scale ? slotAt(field, level) : null;
     let colour = colours.accent;
     if (scale) colour = level === MISSING ? rgb(NONE[themeNow()]) : ramp(level / (MISSING - 1));
     else if (slot) colour = slotColour(pane, field, slot);
@@ -95,6 +108,8 @@ function updateColours() {
     background: colourOf(element('plot'), 'backgroundColor'),
     faded: colourOf(element('points'), 'color'),
     accent: colourOf(element('marks'), 'color'),
+    moved: colourOf(element('beside-marks'), 'color'),
+    stored: colourOf(element('beside-points'), 'color'),
     text: colourOf(element('plot'), 'color'),
   };
   shownPanes().forEach(fillPalette);
@@ -147,22 +162,26 @@ function adaptMovement(now) {
 }
 
 function pictureOf(pane, cell, pixels, view, small, points = count) {
-  const crowd = Math.sqrt(points);
+  const stored = Math.min(points, firstNew);
+  const crowd = Math.sqrt(stored);
   const least = (small ? 1 : 1.8) * density;
   const most = Math.max(0.018 * pixels, 2 * density);
   const closer = Math.sqrt(view.zoom);
+  const size = Math.min(Math.max(((small ? 0.8 : 0.5) * pixels) / crowd, least) * closer, most);
+  const opacity = clamp((count > 20000 ? 0.6 : 0.8) * closer, 0, 0.9);
+  const plain = added && !state.coloured ? colours.stored : null;
+  const parts = [{ from: 0, to: stored, size, opacity, plain }];
+  if (added) parts.push({ from: firstNew, to: count, size: sizeOfNew(size), opacity: 0.9, plain: null });
   return {
     positions: cell.points,
     levels: colouringOf(pane).levels(cell),
     states,
     palette: pane.palette,
-    points,
+    parts,
     fading: state.selection.length > 0,
     view,
-    size: Math.min(Math.max(((small ? 0.8 : 0.5) * pixels) / crowd, least) * closer, most),
     background: colours.background,
     faded: colours.faded,
-    opacity: clamp((count > 20000 ? 0.6 : 0.8) * closer, 0, 0.9),
   };
 }
 
@@ -174,7 +193,7 @@ function frame(now) {
   if (moving) adaptMovement(now);
   for (const pane of largeWaits ? shownPanes() : []) {
     const canvas = pane.part('points');
-    const shown = pictureOf(pane, state.cell, canvas.width, state.view, false, moving ? movingPoints : count);
+    const shown = pictureOf(pane, cellOf(pane), canvas.width, state.view, false, moving ? movingPoints : count);
     if (pane.card) pane.card.draw(shown);
     else paint(canvas, shown);
   }
@@ -213,8 +232,11 @@ function drawMarks(small) {
   const around = point >= 0 ? neighborsOf(point) : [];
   for (const panel of small ? panels : []) if (panel.cell) rings(panel.marks, panel.cell, WHOLE, point, around, 2.2);
   for (const pane of shownPanes()) {
-    const context = rings(pane.part('marks'), state.cell, state.view, point, around, 5);
-    if (drawing?.length > 1) drawArea(context);
+    const cell = cellOf(pane);
+    const moved = state.second ? movedBetween(state.cell, state.second).points : strangers;
+    const context = rings(pane.part('marks'), cell, state.view, point, around, 5, moved);
+    // In two cells the same area holds other points.
+    if (drawing?.length > 1 && (!state.second || drawnIn === pane)) drawArea(context);
   }
 }
 
@@ -229,11 +251,11 @@ function drawArea(context) {
   context.stroke();
 }
 
-function rings(canvas, cell, view, point, around, radius) {
+function rings(canvas, cell, view, point, around, radius, moved = []) {
   // The processor's: without a graphics card Chromium shows late or never what its graphics process draws here.
   const context = canvas.getContext('2d', { willReadFrequently: true });
   context.clearRect(0, 0, canvas.width, canvas.height);
-  const ring = (other, size, width) => {
+  const ring = (other, size, width, colour = colours.text) => {
     const at = placeOf(cell, other, view, canvas.width);
     if (!at) return;
     context.beginPath();
@@ -242,9 +264,13 @@ function rings(canvas, cell, view, point, around, radius) {
     context.strokeStyle = `rgb(${colours.background})`;
     context.stroke();
     context.lineWidth = width * density;
-    context.strokeStyle = `rgb(${colours.text})`;
+    context.strokeStyle = `rgb(${colour})`;
     context.stroke();
   };
+  // Points that are hidden have no ring, and many have small ones.
+  const small = moved.length > MOST_LARGE_RINGS;
+  const wide = added ? ringOfStrangers(canvas.width, view) : small ? 2.5 : 4.5;
+  for (const other of moved) if (states[other] !== HIDDEN) ring(other, wide, small ? 1 : 1.6, colours.moved);
   around.forEach((other) => ring(other, radius, radius / 3));
   if (point >= 0) ring(point, radius * 1.6, radius / 1.8);
   return context;
@@ -264,7 +290,7 @@ function resize() {
     canvas.width = Math.round(side * density);
     canvas.height = Math.round(side * density);
   }
-  const pixels = Math.min(Math.round(panels[0].button.clientWidth * density), element('points').width);
+  const pixels = Math.min(Math.round((panels[0]?.button.clientWidth ?? 0) * density), element('points').width);
   for (const panel of panels) {
     for (const canvas of [panel.points, panel.marks]) {
       canvas.width = pixels;

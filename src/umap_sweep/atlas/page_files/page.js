@@ -1,18 +1,25 @@
 // The parts of the page. Text from the data reaches them as textContent or a property's value, never as markup.
 
 function buildHead() {
-  document.title = `${header.dataset}: UMAP atlas`;
-  element('dataset').textContent = header.dataset;
+  const name = added ? `${isolated(added.dataset)} on ${isolated(header.dataset)}` : header.dataset;
+  document.title = `${name}: UMAP atlas`;
+  element('dataset').textContent = name;
   element('facts').textContent = [
-    plural(cells.length, 'cell'),
-    `${whole(header.rows)} rows`,
+    added ? plural(added.rows, 'new row') : plural(cells.length, 'cell'),
+    `${whole(header.rows)} ${added ? 'stored ' : ''}rows`,
     `${header.metric} metric`,
     ...(layers.length === 1 ? [seedsOf(layers[0])] : []),
   ].join(' · ');
   const notes = [];
-  if (header.points < header.rows) {
+  if (count - firstNew < (added?.rows ?? 0)) {
     notes.push(
-      `Shown are ${whole(header.points)} of ${whole(header.rows)} rows: a seeded sample with each label’s share. ` +
+      `Shown are ${whole(count - firstNew)} of ${whole(added.rows)} new rows: a seeded sample with the share of strangers.`,
+    );
+  }
+  if (firstNew < header.rows) {
+    notes.push(
+      `Shown are ${whole(firstNew)} of ${whole(header.rows)} ${added ? 'stored ' : ''}rows: a seeded sample with each ` +
+        'label’s share. ' +
         `${header.metrics.length ? 'Metrics are those of the whole cells. ' : ''}` +
         `${header.full ? 'A page with more would open slowly.' : 'Raise atlas.max_points to show more.'}`,
     );
@@ -28,13 +35,16 @@ function buildGrid() {
   grid.style.setProperty('--columns', columnValues.length);
   grid.append(...columnHeads());
   rowValues.forEach((value, row) => {
-    grid.append(make('span', { className: 'row-head', textContent: value }));
+    grid.append(make('span', { className: 'row-head', textContent: beside(value) }));
     columnValues.forEach((_, column) => {
       const points = make('canvas');
       const marks = make('canvas');
       const button = make('button', { type: 'button', className: 'panel' }, [points, marks]);
       const panel = { row, column, button, points, marks, cell: null };
-      button.addEventListener('click', () => openCell(panel.cell));
+      const entry = header.shortlist.find((one) => lineOf(one) === value && one.min_dist === columnValues[column]);
+      panel.group = entry?.group ?? '';
+      if (panel.group) button.append(make('span', { className: 'badge', textContent: panel.group }));
+      button.addEventListener('click', (event) => openFrom(event, panel.cell));
       button.addEventListener('keydown', (event) => walk(event, panel, (next) => next.button));
       panels.push(panel);
       grid.append(button);
@@ -51,7 +61,7 @@ function buildGrid() {
 function columnHeads() {
   const corner = make('span', { className: 'corner' });
   corner.append(
-    make('span', { textContent: 'n_neighbors ↓' }),
+    make('span', { textContent: `${[...header.axes, 'n_neighbors'].join(' · ')} ↓` }),
     make('span', { textContent: 'min_dist →' }),
   );
   return [corner, ...columnValues.map((value) => make('span', { className: 'column-head', textContent: value }))];
@@ -77,12 +87,12 @@ function walk(event, panel, target) {
 
 function openLayer(layer) {
   const same = cells.filter((cell) => layerOf(cell) === layer);
-  const { n_neighbors: row, min_dist: column } = state.cell.key;
-  openCell(same.find((cell) => cell.key.n_neighbors === row && cell.key.min_dist === column) ?? same[0]);
+  openCell(same.find((cell) => isSame(cell.key, state.cell.key)) ?? same[0]);
 }
 
 function openCell(cell) {
   if (!cell || cell === state.cell) return;
+  if (cell === state.second) state.second = state.cell;
   state.cell = cell;
   state.view = { ...WHOLE };
   showCell();
@@ -102,13 +112,20 @@ function showCell() {
     panel.button.classList.toggle('absent', !cell);
     panel.button.setAttribute('aria-pressed', cell === state.cell);
     panel.button.tabIndex = cell === state.cell ? 0 : -1;
-    const name = `n_neighbors ${rowValues[panel.row]}, min_dist ${columnValues[panel.column]}`;
-    panel.button.setAttribute('aria-label', cell ? name : `${name}: not in the grid`);
+    const name = `${header.axes.length ? '' : 'n_neighbors '}${rowValues[panel.row]}, min_dist ${columnValues[panel.column]}`;
+    panel.button.classList.toggle('second', Boolean(cell) && cell === state.second);
+    const listed = panel.group ? `, on the short list, group ${panel.group}` : '';
+    panel.button.setAttribute('aria-label', cell ? `${name}${listed}` : `${name}: not in the grid`);
   }
   const { missing } = state.cell;
   element('missing').hidden = !missing;
   element('missing').textContent = `Without a place in this cell: ${plural(missing, 'disconnected point')}.`;
   showHeatmap();
+  showList();
+  showNumbers();
+  showSecond();
+  showPanes();
+  panes.forEach(showNote);
   redrawLarge();
   redrawMarks();
 }
@@ -119,6 +136,7 @@ function buildMetrics() {
   const metric = element('metric');
   const option = (name, place) => make('option', { value: name, textContent: header.titles[place][0] });
   metric.append(...header.metrics.map(option));
+  element('metric-error').textContent = errorSentence();
   metric.addEventListener('change', () => {
     state.metric = metric.value;
     showHeatmap();
@@ -130,21 +148,25 @@ function showHeatmap() {
   if (!header.metrics.length) return;
   const place = header.metrics.indexOf(state.metric);
   element('metric').value = state.metric;
-  element('metric-note').textContent = header.titles[place][1];
-  const values = cells.map((cell) => cell.metrics[place]).filter((value) => value !== null);
+  const [, meaning, explanation] = header.titles[place];
+  element('metric-note').textContent = meaning || 'What it is';
+  element('metric-text').textContent = explanation;
+  element('metric-explained').hidden = !meaning && !explanation;
+  const values = header.settings.map(({ means }) => means[place]).filter((value) => value !== null);
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  // As many decimals for all as give the largest three digits.
-  const largest = Math.max(Math.abs(low), Math.abs(high)) || 1;
-  const decimals = clamp(2 - Math.floor(Math.log10(largest)), 0, 6);
+  const decimals = decimalsOfMetric(place);
   const map = element('heatmap');
   const hadFocus = map.contains(document.activeElement);
   map.style.setProperty('--columns', columnValues.length);
   map.replaceChildren(...columnHeads());
   for (const panel of panels) {
-    if (!panel.column) map.append(make('span', { className: 'row-head', textContent: rowValues[panel.row] }));
-    const value = panel.cell?.metrics[place] ?? null;
+    if (!panel.column) map.append(make('span', { className: 'row-head', textContent: beside(rowValues[panel.row]) }));
+    const setting = panel.cell && settingOf(panel.cell);
+    const value = setting?.means[place] ?? null;
+    const half = halfOf(setting?.halves[place] ?? null, decimals);
     const button = make('button', { type: 'button', className: 'value', disabled: !panel.cell });
-    button.textContent = value === null ? '–' : value.toFixed(decimals);
+    const text = value === null ? '–' : value.toFixed(decimals);
+    button.append(text, ...(half ? [' ', make('small', { textContent: half })] : []));
     if (value !== null) {
       const colour = ramp(high > low ? (value - low) / (high - low) : 0.5);
       button.style.backgroundColor = `rgb(${colour})`;
@@ -153,8 +175,9 @@ function showHeatmap() {
     const chosen = panel.cell === state.cell;
     button.setAttribute('aria-pressed', chosen);
     button.tabIndex = chosen ? 0 : -1;
+    button.classList.toggle('on-list', Boolean(panel.group));
     button.setAttribute('aria-label', `${panel.button.getAttribute('aria-label')}: ${button.textContent}`);
-    button.addEventListener('click', () => openCell(panel.cell));
+    button.addEventListener('click', (event) => openFrom(event, panel.cell));
     button.addEventListener('keydown', (event) => walk(event, panel, (next) => next.value));
     panel.value = button;
     map.append(button);
@@ -169,10 +192,12 @@ function luminance(colour) {
 
 function buildColours() {
   const named = (key) => make('option', { value: key, textContent: colourings.get(key).name });
-  const groups = { 'annotation:': 'Annotations', 'feature:': 'Features' };
+  const groups = { 'new:': 'New rows', 'annotation:': 'Annotations', 'feature:': 'Features' };
   const groupOf = (key) => Object.keys(groups).find((group) => key.startsWith(group));
   const keys = [...colourings.keys()];
-  element('beside-part').hidden = keys.length < 2;
+  element('beside-part').hidden = keys.length < 2 && cells.length < 2;
+  element('second-label').hidden = cells.length < 2;
+  element('beside-colour-label').hidden = keys.length < 2;
   for (const pane of panes) {
     const choice = pane.part('colour');
     if (pane === besidePane) choice.append(make('option', { value: '', textContent: 'none' }));
@@ -199,8 +224,25 @@ function showPanes() {
   for (const pane of panes) {
     pane.part('caption').hidden = !two;
     pane.part('caption-name').textContent = colouringOf(pane)?.name ?? '';
+    const cell = cellOf(pane);
+    const seeds = state.second && layerOf(state.second) !== layerOf(state.cell) ? ` · ${seedsOf(layerOf(cell))}` : '';
+    pane.part('caption-cell').textContent = state.second ? `${nameOf(cell)}${seeds} · ` : '';
+    pane.part('caption').title = pane.part('caption').textContent;
   }
+  besidePane.part('caption-word').textContent = state.second ? 'Colour' : 'Beside';
+  element('beside-colour').options[0].textContent = state.second ? 'as the large one' : 'none';
 }
+
+function showNote(pane) {
+  const { note, told } = colouringOf(pane) ?? {};
+  const bare = !labelField && state[pane.chosen] === 'label' ? 'This data has no labels.' : noteOfCounts(pane);
+  const text = [note ?? bare, told?.(cellOf(pane))].filter(Boolean).join(' ');
+  pane.part('colour-note').textContent = text;
+  pane.part('colour-note').hidden = !text || isRepeated(pane);
+}
+
+// Whether a pane has the colours of the large one, whose legend stands already.
+const isRepeated = (pane) => pane === besidePane && colouringOf(pane) === colouringOf(mainPane);
 
 // Whose entries a pane's legend lists: those of what it is coloured by, and otherwise the label's, once.
 function listedField(pane) {
@@ -210,12 +252,11 @@ function listedField(pane) {
 }
 
 function showLegend(pane) {
-  const { note, scale } = colouringOf(pane) ?? {};
+  const { scale, classes } = colouringOf(pane) ?? {};
+  const repeated = isRepeated(pane);
   pane.part('colour').value = state[pane.chosen] ?? '';
-  const bare = !labelField && state[pane.chosen] === 'label' ? 'This data has no labels.' : '';
-  pane.part('colour-note').textContent = note ?? bare;
-  pane.part('colour-note').hidden = !(note ?? bare);
-  pane.part('scale').hidden = !scale;
+  showNote(pane);
+  pane.part('scale').hidden = !scale || repeated;
   if (scale) {
     pane.part('low').textContent = short(scale.low);
     pane.part('high').textContent = short(scale.high);
@@ -227,10 +268,19 @@ function showLegend(pane) {
   }
   const legend = pane.part('legend');
   const focused = legend.contains(document.activeElement) && document.activeElement.dataset.entry;
-  const field = colouringOf(pane) ? listedField(pane) : null;
+  const field = colouringOf(pane) && !repeated ? listedField(pane) : null;
   legend.setAttribute('aria-label', field ? `Legend of ${isolated(field.name)}` : '');
-  legend.replaceChildren(...(field ? field.slots.map((slot) => legendEntry(pane, field, slot)) : []));
+  legend.replaceChildren(
+    ...(classes && !repeated ? classes.map((slot) => classEntry(pane, slot)) : []),
+    ...(field ? field.slots.map((slot) => legendEntry(pane, field, slot)) : []),
+  );
   if (focused) legend.querySelector(`[data-entry="${focused}"]`)?.focus();
+}
+
+function classEntry(pane, slot) {
+  const swatch = make('i');
+  swatch.style.backgroundColor = `rgb(${slotColour(pane, null, slot)})`;
+  return make('div', { className: 'class' }, [swatch, make('span', { textContent: slot.name })]);
 }
 
 function legendEntry(pane, field, slot) {
@@ -241,7 +291,7 @@ function legendEntry(pane, field, slot) {
   const toggle = make('button', { type: 'button', className: 'entry' }, [
     swatch,
     make('bdi', { textContent: written(slot.name), title: slot.name }),
-    make('span', { textContent: whole(slot.size) }),
+    make('span', { textContent: added ? `${whole(slot.ofNew)} + ${whole(slot.size - slot.ofNew)}` : whole(slot.size) }),
   ]);
   toggle.setAttribute('aria-pressed', !hidden.includes(slot));
   toggle.dataset.entry = slot.level;
@@ -304,18 +354,19 @@ function showPoint() {
   element('card-label').hidden = !labelField;
   element('card-annotations').replaceChildren(
     ...fields
-      .filter((field) => field !== labelField)
+      .filter((field) => field !== labelField && !field.ofNew)
       .flatMap((field) => [
         make('dt', {}, [make('bdi', { textContent: field.name })]),
         make('dd', { textContent: written(textOf(field, point)) }),
       ]),
   );
+  showMeasured(point);
   const around = neighborsOf(point);
   const all = header.neighbors.count;
   element('card-note').textContent =
     around.length < all
       ? `Nearest in the data: ${around.length} of ${all} are on this page`
-      : `${plural(all, 'nearest point')} in the data`;
+      : `${plural(all, isNew(point) ? 'nearest stored row' : 'nearest point')} in the data`;
   element('neighbors').replaceChildren(
     ...around.map((other) => {
       const dot = make('i');
@@ -339,19 +390,25 @@ const MOST_LINES = 10; // of a tooltip; the card has all
 // What points are coloured by is told first, after the label.
 function tooltipLines(point) {
   const shown = shownPanes().map(colouringOf);
-  const told = [...new Set([labelField, ...shown.map(({ field }) => field), ...fields])].filter(Boolean);
-  const lines = [['id', idOf(point)], ...told.map((field) => [field.name, written(textOf(field, point))])].map(
+  const ofRow = shown.map(({ field }) => field).filter((field) => !field?.ofNew);
+  const told = [...new Set([labelField, ...ofRow, ...fields.filter((field) => !field.ofNew)])].filter(Boolean);
+  const first = [['id', idOf(point)], ...(added ? linesOfNew(point) : [])];
+  const lines = [...first, ...told.map((field) => [field.name, written(textOf(field, point))])].map(
     ([name, text]) =>
       make('div', {}, [make('bdi', { textContent: name, className: 'name' }), ' ', make('bdi', { textContent: text })]),
   );
   if (lines.length > MOST_LINES + 1) {
     lines.splice(MOST_LINES, Infinity, make('div', { textContent: `and ${lines.length - MOST_LINES} more` }));
   }
-  for (const { name, levels, scale, field } of shown) {
-    const level = levels(state.cell)[point];
-    if (!scale || field || level === MISSING) continue;
-    const value = short(scale.low + (level / (MISSING - 1)) * (scale.high - scale.low));
-    lines.push(make('div', { textContent: `${isolated(name)} ≈ ${value}` }));
+  for (const pane of shownPanes()) {
+    const { name, levels, scale, field, classes } = colouringOf(pane);
+    const level = levels(cellOf(pane))[point];
+    if (!(scale || classes) || field || level === MISSING) continue;
+    const value = classes
+      ? slotAt({ slots: classes }, level).name
+      : `≈ ${short(scale.low + (level / (MISSING - 1)) * (scale.high - scale.low))}`;
+    const where = state.second ? ` (${shortNameOf(cellOf(pane).key)})` : '';
+    lines.push(make('div', { textContent: `${isolated(name)} ${value}${where}` }));
   }
   return lines;
 }

@@ -1,6 +1,8 @@
 // Draws points into a square canvas: `paint` by the processor, for the small panels, for saved pictures, and for the
 // large picture where there is no graphics card, and `GraphicsCard` by WebGL 2. Both take the same description of a
-// picture: {positions, levels, states, palette, points, fading, view: {x, y, zoom}, size, opacity, background, faded}.
+// picture: {positions, levels, states, palette, parts, fading, view: {x, y, zoom}, background, faded}. Parts are drawn one
+// over the other: {from, to, size, opacity, plain}, the first and the end of their points; `plain` is the one colour of all
+// points of a part, where it has one.
 
 const FULL = 65535; // coordinates are uint16; this one stands for a point that has no place
 const FILL = 0.94; // share of a panel's side that the points take at zoom 1
@@ -19,30 +21,23 @@ function paint(canvas, picture) {
   let image = images.get(canvas);
   if (image?.width !== pixels) images.set(canvas, (image = context.createImageData(pixels, pixels)));
   const { data } = image;
-  const { positions, levels, states: stateOf, palette: swatches, view, size } = picture;
+  const { positions, levels, states: stateOf, palette: swatches, view } = picture;
   const [red, green, blue] = picture.background;
   new Uint32Array(data.buffer).fill(new Uint32Array(new Uint8Array([red, green, blue, 255]).buffer)[0]);
 
-  const width = Math.max(Math.round(size), 1);
-  const dot = new Float32Array(width * width);
-  for (let place = 0; place < dot.length; place += 1) {
-    const [x, y] = [(place % width) + 0.5 - width / 2, Math.floor(place / width) + 0.5 - width / 2];
-    const cover = size < SMALLEST_ROUND ? 1 : clamp(size / 2 - Math.hypot(x, y) + 0.5, 0, 1);
-    dot[place] = cover * picture.opacity;
-  }
-
   const scale = (FILL * view.zoom * pixels) / FULL;
-  const left = pixels * (0.5 - FILL * view.zoom * view.x) - width / 2 + 0.5;
-  const top = pixels * (0.5 + FILL * view.zoom * view.y) - width / 2 + 0.5;
-  for (const drawn of picture.fading ? [FADED, SHOWN] : [SHOWN]) {
-    let [r, g, b] = picture.faded;
-    for (let point = 0; point < picture.points; point += 1) {
+  for (const [drawn, part] of passesOf(picture)) {
+    const { width, cover: dot } = dotOf(part);
+    const left = pixels * (0.5 - FILL * view.zoom * view.x) - width / 2 + 0.5;
+    const top = pixels * (0.5 + FILL * view.zoom * view.y) - width / 2 + 0.5;
+    let [r, g, b] = drawn === FADED ? picture.faded : (part.plain ?? picture.faded);
+    for (let point = part.from; point < part.to; point += 1) {
       const unitX = positions[2 * point];
       if (stateOf[point] !== drawn || unitX === FULL) continue;
       const column = Math.floor(left + unitX * scale);
       const row = Math.floor(top - positions[2 * point + 1] * scale);
       if (column <= -width || row <= -width || column >= pixels || row >= pixels) continue;
-      if (drawn === SHOWN) {
+      if (drawn === SHOWN && !part.plain) {
         const colour = 4 * levels[point];
         r = swatches[colour];
         g = swatches[colour + 1];
@@ -64,6 +59,21 @@ function paint(canvas, picture) {
   context.putImageData(image, 0, 0);
 }
 
+// What is drawn one over the other: faded points of all parts, and then those that are shown.
+const passesOf = ({ fading, parts }) =>
+  (fading ? [FADED, SHOWN] : [SHOWN]).flatMap((drawn) => parts.map((part) => [drawn, part]));
+
+// A dot as a square of `width` pixels, with how much of each it covers.
+function dotOf({ size, opacity }) {
+  const width = Math.max(Math.round(size), 1);
+  const cover = new Float32Array(width * width);
+  for (let place = 0; place < cover.length; place += 1) {
+    const [x, y] = [(place % width) + 0.5 - width / 2, Math.floor(place / width) + 0.5 - width / 2];
+    cover[place] = opacity * (size < SMALLEST_ROUND ? 1 : clamp(size / 2 - Math.hypot(x, y) + 0.5, 0, 1));
+  }
+  return { width, cover };
+}
+
 const VERTEX = `#version 300 es
 in vec2 position;       // 0 to 1; exactly 1 where a point has no place
 in float level;         // row of the palette
@@ -72,7 +82,8 @@ uniform sampler2D palette;
 uniform vec3 view;      // middle x and y, scale
 uniform float drawn;    // the state to draw now
 uniform float size;     // diameter in pixels
-uniform vec4 faded;     // colour of faded points, and the opacity of all
+uniform vec4 plain;     // one colour of all points, and their opacity
+uniform bool isPlain;   // whether they have it, and not those of their levels
 out vec4 colour;
 void main() {
   if (state != drawn || position.x == 1.0) {
@@ -82,7 +93,7 @@ void main() {
   }
   gl_Position = vec4((position - view.xy) * view.z, 0.0, 1.0);
   gl_PointSize = size;
-  colour = drawn == ${FADED}.0 ? faded : vec4(texelFetch(palette, ivec2(int(level), 0), 0).rgb, faded.a);
+  colour = isPlain ? plain : vec4(texelFetch(palette, ivec2(int(level), 0), 0).rgb, plain.a);
 }`;
 
 const FRAGMENT = `#version 300 es
@@ -133,7 +144,7 @@ class GraphicsCard {
     });
     gl.linkProgram(program);
     gl.useProgram(program);
-    const names = ['view', 'drawn', 'size', 'faded'];
+    const names = ['view', 'drawn', 'size', 'plain', 'isPlain'];
     this.uniforms = Object.fromEntries(names.map((name) => [name, gl.getUniformLocation(program, name)]));
     gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
@@ -171,11 +182,13 @@ class GraphicsCard {
     this.bind(picture.states);
     gl.vertexAttribPointer(2, 1, gl.UNSIGNED_BYTE, false, 0, 0);
     gl.uniform3f(uniforms.view, picture.view.x, picture.view.y, 2 * FILL * picture.view.zoom);
-    gl.uniform1f(uniforms.size, picture.size);
-    gl.uniform4f(uniforms.faded, ...share(picture.faded), picture.opacity);
-    for (const drawn of picture.fading ? [FADED, SHOWN] : [SHOWN]) {
+    for (const [drawn, part] of passesOf(picture)) {
+      const plain = drawn === FADED ? picture.faded : part.plain;
+      gl.uniform1i(uniforms.isPlain, plain ? 1 : 0);
+      gl.uniform4f(uniforms.plain, ...share(plain ?? picture.faded), part.opacity);
+      gl.uniform1f(uniforms.size, part.size);
       gl.uniform1f(uniforms.drawn, drawn);
-      gl.drawArrays(gl.POINTS, 0, picture.points);
+      gl.drawArrays(gl.POINTS, part.from, part.to - part.from);
     }
   }
 }

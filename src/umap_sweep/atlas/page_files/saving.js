@@ -28,7 +28,7 @@ function saveIds() {
   const begin = formulas === 1 ? 'value begins like a formula' : 'values begin like formulas';
   download(
     new Blob([`${lines.join('\r\n')}\r\n`], { type: 'text/csv' }),
-    `${header.dataset}-selected.csv`,
+    `${fileName()}-selected.csv`,
     formulas ? ` ${whole(formulas)} ${begin}: import the columns as text.` : '',
   );
 }
@@ -36,6 +36,9 @@ function saveIds() {
 function stamp(context, pane, cell, view, pixels, x, y, small) {
   const canvas = make('canvas', { width: pixels, height: pixels });
   paint(canvas, pictureOf(pane, cell, pixels, view, small));
+  context.drawImage(canvas, x, y);
+  if (!strangers.length) return;
+  rings(canvas, cell, view, -1, [], 5, strangers);
   context.drawImage(canvas, x, y);
 }
 
@@ -52,13 +55,15 @@ function savePicture(width, height, name, draw) {
   sheet.toBlob((blob) => download(blob, name), 'image/png');
 }
 
+const fileName = () => (added ? `${header.dataset}-${added.dataset}` : header.dataset);
+
 const FONT = 'system-ui, sans-serif';
 
 // A pane's legend in lines of at most `width`; returns its height, and draws it where `y` is given.
 function writeLegend(context, pane, x, y, width) {
   context.font = `26px ${FONT}`;
   context.textBaseline = 'middle';
-  const { name, scale, field } = colouringOf(pane);
+  const { name, scale, field, classes } = colouringOf(pane);
   if (scale) {
     const [from, to] = [`${isolated(name)}  ${short(scale.low)}`, short(scale.high)];
     if (y !== null) {
@@ -71,9 +76,9 @@ function writeLegend(context, pane, x, y, width) {
   }
   let [left, line] = [0, 0];
   const cut = (text) => isolated(text.length > 40 ? `${text.slice(0, 39)}…` : written(text));
-  const entries = field ? field.slots.filter((slot) => !hiddenSlots(field).includes(slot)) : [];
+  const entries = classes ?? (field ? field.slots.filter((slot) => !hiddenSlots(field).includes(slot)) : []);
   // What is written first is the name of an annotation, which has no dot.
-  for (const slot of field && field !== labelField ? [null, ...entries] : entries) {
+  for (const slot of classes || (field && field !== labelField) ? [null, ...entries] : entries) {
     const text = cut(slot ? slot.name : name);
     const indent = slot ? 28 : 0;
     const needed = context.measureText(text).width + indent + 32;
@@ -98,16 +103,19 @@ function saveCell() {
   const shown = shownPanes();
   const measuring = make('canvas').getContext('2d');
   const legend = Math.max(...shown.map((pane) => writeLegend(measuring, pane, 0, null, 1600)));
-  const { n_neighbors: row, min_dist: column, knn_seed: knnSeed, seed } = state.cell.key;
-  const name = `${header.dataset}-n_neighbors=${row}-min_dist=${column}-knn_seed=${knnSeed}-seed=${seed}.png`;
+  const axes = [...header.axes, 'n_neighbors', 'min_dist', 'knn_seed', 'seed'];
+  const name = `${[fileName(), ...axes.map((axis) => `${axis}=${state.cell.key[axis]}`)].join('-')}.png`;
   savePicture(40 + 1640 * shown.length, 1780 + legend, name, (context) => {
     context.font = `600 36px ${FONT}`;
-    context.fillText(`${header.dataset} · ${nameOf(state.cell)}`, 40, 64);
+    const title = element('dataset').textContent;
+    context.fillText(state.second ? title : `${title} · ${nameOf(state.cell)}`, 40, 64);
     context.font = `26px ${FONT}`;
-    context.fillText(seedsOf(layerOf(state.cell)), 40, 108);
+    if (!state.second) context.fillText(seedsOf(layerOf(state.cell)), 40, 108);
     shown.forEach((pane, place) => {
       const left = 40 + 1640 * place;
-      stamp(context, pane, state.cell, state.view, 1600, left, 140, false);
+      const cell = cellOf(pane);
+      if (state.second) context.fillText(`${nameOf(cell)} · ${seedsOf(layerOf(cell))}`, left, 108);
+      stamp(context, pane, cell, state.view, 1600, left, 140, false);
       writeLegend(context, pane, left, 1754, 1600);
     });
   });
@@ -121,7 +129,7 @@ function saveGrid() {
   const layer = layerOf(state.cell);
   savePicture(width, height, `${header.dataset}-grid.png`, (context) => {
     context.font = `600 36px ${FONT}`;
-    context.fillText(`${header.dataset} · n_neighbors ↓ · min_dist →`, 40, 64);
+    context.fillText(`${header.dataset} · ${[...header.axes, 'n_neighbors'].join(' · ')} ↓ · min_dist →`, 40, 64);
     context.font = `26px ${FONT}`;
     context.fillText(seedsOf(layer), 40, 108);
     context.textAlign = 'center';
