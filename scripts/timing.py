@@ -3,5 +3,5 @@
 from umap_sweep import job
 from umap_sweep.timing import report
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     report.say(snakemake.input.timing, snakemake.input.plot, snakemake.params.dataset)

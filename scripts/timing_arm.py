@@ -3,7 +3,7 @@
 from umap_sweep import job
 from umap_sweep.timing import arms
 
-with job.running(snakemake.log[0], snakemake.params.code):
+with job.running(snakemake.log[0], snakemake.params.code, snakemake.input):
     arms.compute(
         snakemake.input.data,
         snakemake.output[0],

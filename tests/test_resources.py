@@ -45,6 +45,10 @@ def test_every_job_declares_memory_and_time_once_its_input_is_there(tmp_path):
             assert 100 < int(memory) < 3000
             assert 10 <= int(minutes) <= 60
 
+    # Both settings under both seeds.
+    comparisons = resources.asked_memory_mb("shortlist", resources.Size(measured=4, seeds=2, settings=2), 1)
+    assert [memory for memory, _ in declared(every.output, "comparisons")] == [str(comparisons)]
+
 
 def declared(output: str, rule: str) -> list[tuple[str, str]]:
     """Return `mem_mb` and `runtime` of each job of a rule, as Snakemake prints them."""
@@ -59,6 +63,23 @@ def test_a_job_that_is_tried_again_is_given_twice_as_much(job):
     size = resources.Size(rows=70_000, dimensions=784, neighbors=250, edges=10**7, points=16 * 70_000, compared=1000)
     for asked in (resources.asked_memory_mb, resources.asked_minutes):
         assert [asked(job, size, attempt) / asked(job, size, 1) for attempt in (1, 2, 3)] == [1, 2, 4]
+
+
+def test_a_comparison_asks_for_what_its_cells_take():
+    some, many = (resources.Size(compared=1000, measured=cells, seeds=10) for cells in (80, 320))
+    # What was measured of `comparisons`, 106 MB more, and no more than half as much again.
+    assert 106e6 < resources.memory("shortlist", many) - resources.memory("shortlist", some) < 159e6
+    few, more = (resources.Size(rows=1_000_000, measured=320, seeds=seeds) for seeds in (10, 20))
+    assert resources.memory("seed_pairs", more) - resources.memory("seed_pairs", few) > 400e6  # neighbourhoods
+
+
+def test_comparisons_of_many_settings_are_asked_for():
+    """Two by two: 8.3 GB were measured for the table of 2,000 settings, 4.7 and 3.2 where it is read."""
+    few, many = (resources.Size(settings=settings) for settings in (16, 2000))
+    assert resources.memory("shortlist", few) < 1.01 * resources.memory("shortlist", resources.Size())
+    assert 5e9 < resources.memory("shortlist", many) < 10e9
+    of_cells = resources.Size(compared=150, measured=2000, seeds=1, settings=2000)
+    assert 8.3e9 < resources.memory("shortlist", of_cells) < 17e9
 
 
 def test_a_layout_job_asks_for_what_its_cells_take():

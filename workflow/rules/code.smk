@@ -5,6 +5,7 @@ from functools import cache
 
 from snakemake.sourcecache import GenericSourceFile, LocalGitFile, LocalSourceFile
 from umap_sweep import code
+from umap_sweep.cells.keys import settings_of_stage
 
 
 @cache
@@ -16,20 +17,24 @@ def digest_of(script):
     return json.loads(os.environ[name])
 
 
-def code_of(script):
-    """The digest of a script and of the modules that it uses, and the versions of the libraries they compute with."""
+def code_of(script, *stages, preparations=None):
+    """The digest of a script and of the modules that it uses, and the versions of the libraries they compute with.
+
+    And the same of the stages that the job reads, with their settings: it takes no file that was made otherwise. Of
+    prepared data these are the steps of the preparation in the job's path, or of those whose names are given.
+    """
 
     def code(wildcards):
-        return digest_of(script)
+        made = {
+            stage: digest_of("fetch" if stage == "data" else stage) | {"key": settings_of_stage(stage, SETTINGS)}
+            for stage in stages
+        }
+        if "prepared" in made:
+            names = preparations or [wildcards.preparation]
+            made["prepared"]["by"] = {"preparation": {name: {"steps": STEPS[name]} for name in names}}
+        return digest_of(script) | ({"reads": made} if made else {})
 
     return code
-
-
-def todays_code(wildcards):
-    """The digest of each stage's code, to tell its files from those that other code has made."""
-    stages = ("rows", "knn", "graph", "initial_layout", "layout", "embedding")
-    scripts = {"data": "fetch", **{stage: stage for stage in stages}}
-    return {stage: digest_of(script)["digest"] for stage, script in scripts.items()}
 
 
 def leave_scripts_to_digests():

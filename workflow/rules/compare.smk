@@ -16,8 +16,7 @@ rule embedding:
         mem_mb=memory_of("sweep"),
         runtime=minutes_of("sweep"),
     params:
-        code=code_of("embedding"),
-        cell_keys=key_of_path,
+        code=code_of("embedding", "layout", "rows"),
     script:
         "../../scripts/embedding.py"
 
@@ -42,8 +41,7 @@ if not IMPORTED and not asks_for("embedding"):
             mem_mb=memory_of("sweep"),
             runtime=minutes_of("sweep"),
         params:
-            code=code_of("embedding"),
-            cell_keys=embedding_keys,
+            code=code_of("embedding", "layout", "rows"),
         script:
             "../../scripts/embedding.py"
 
@@ -67,8 +65,7 @@ rule sweep:
         mem_mb=memory_of("sweep"),
         runtime=minutes_of("sweep"),
     params:
-        code=code_of("sweep"),
-        today=todays_code,
+        code=code_of("sweep", "layout", "rows"),
         cell_keys=embedding_keys,
     script:
         "../../scripts/sweep.py"
@@ -93,7 +90,7 @@ rule anndata:
         mem_mb=fetch_mem_mb,
         runtime=doubling(60),
     params:
-        code=code_of("export_anndata"),
+        code=code_of("export_anndata", "data", "rows", "layout"),
         dataset=DATASET,
         id=SETTINGS["datasets"][DATASET].get("id"),
         cell_keys=embedding_keys,
@@ -104,55 +101,100 @@ rule anndata:
 rule manifest:
     """Write down what was run on what."""
     input:
-        stages_and_rows,
+        stages=stages_and_rows,
+        files=finished_files,
     output:
-        "results/{dataset}/manifest.json",
+        MANIFEST_FILE,
     log:
-        "results/{dataset}/logs/manifest.log",
+        f"results/{DATASET}/logs/manifest.log",
     benchmark:
-        "results/{dataset}/benchmarks/manifest.tsv"
+        f"results/{DATASET}/benchmarks/manifest.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
         mem_mb=memory_of("manifest"),
         runtime=minutes_of("manifest"),
     params:
-        code=code_of("manifest"),
-        today=todays_code,
+        code=code_of(
+            "manifest",
+            *(*STORED, "rows", "knn", "graph", "initial_layout", "layout", "embedding"),
+            preparations=list(STEPS),
+        ),
     script:
         "../../scripts/manifest.py"
+
+
+# It has no output, so that it always looks, and no input, so that it makes nothing.
+rule check:
+    """Hold every finished file against the manifest; fail where one is not as it was."""
+    log:
+        CHECK_LOG,
+    conda:
+        "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("manifest"),
+        runtime=minutes_of("manifest"),
+    params:
+        code=code_of("check"),
+        manifest=stored_manifest,
+    script:
+        "../../scripts/check.py"
+
+
+# No output and no input, likewise. It gives files other times, after which the next run makes what they do not prove.
+rule take_over:
+    """Take over results that were moved without their times, as far as their records prove what they are."""
+    log:
+        f"results/{DATASET}/logs/take_over.log",
+    conda:
+        "../../envs/umap-sweep.yaml"
+    resources:
+        mem_mb=memory_of("sweep"),
+        runtime=minutes_of("sweep"),
+    params:
+        code=code_of(
+            "take_over",
+            *(*STORED, "knn", "graph", "initial_layout", "layout", "high_dimensional", "cell_metrics"),
+            preparations=list(STEPS),
+        ),
+        files=costly_files,
+        features_are_stored=features_are_stored,
+        benchmarks=benchmarks,
+    script:
+        "../../scripts/take_over.py"
 
 
 rule plot_grid:
     """Draw the n_neighbors × min_dist figure."""
     input:
-        sweep="results/{dataset}/sweep.parquet",
+        sweep=f"results/{DATASET}/sweep.parquet",
         rows=rows_of_figure,
     output:
         png=report(
-            "results/{dataset}/plots/{figure}.png",
+            f"results/{DATASET}/plots/{{figure}}.png",
             caption="../report/grid.rst",
             category="Embeddings",
-            labels={"figure": "{figure}", "dataset": "{dataset}"},
+            labels={"figure": "{figure}", "dataset": DATASET},
         ),
-        vector=f"results/{{dataset}}/plots/{{figure}}.{SETTINGS['plot']['vector_format']}",
+        vector=f"results/{DATASET}/plots/{{figure}}.{SETTINGS['plot']['vector_format']}",
     log:
-        "results/{dataset}/logs/plots/{figure}.log",
+        f"results/{DATASET}/logs/plots/{{figure}}.log",
     benchmark:
-        "results/{dataset}/benchmarks/plots/{figure}.tsv"
+        f"results/{DATASET}/benchmarks/plots/{{figure}}.tsv"
     conda:
         "../../envs/umap-sweep.yaml"
     resources:
         mem_mb=memory_of("plot_grid"),
         runtime=minutes_of("plot_grid"),
     params:
-        code=code_of("plot_grid"),
+        code=code_of("plot_grid", "sweep", "rows"),
         plot=plot_settings,
-        dataset="{dataset}",
+        dataset=DATASET,
         metric=SETTINGS["knn"]["metric"],
         knn_seed=figure_knn_seed,
         seed=figure_seed,
         annotation=figure_annotation,
         method=SETTINGS["knn"]["method"],
+        umap=only("target", "target_weight", "densmap", "dens_lambda"),
     script:
         "../../scripts/plot_grid.py"

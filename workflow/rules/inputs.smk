@@ -1,13 +1,25 @@
 # Takes a job's wildcards; makes what it reads: the files and keys of its cells.
-from pathlib import Path
-
 from umap_sweep.cells.groups import as_records
 from umap_sweep.cells.keys import cell_key
+from umap_sweep.cells.named import named_cell
+
+
+def steps_of_preparation(wildcards):
+    """The steps of a preparation in one form; where its path has none that is known, the input refuses it."""
+    return STEPS.get(wildcards.preparation)
 
 
 def cells_of(wildcards):
-    """The cells that a job's wildcards leave open."""
-    return CELLS.of(dict(wildcards.items()))
+    """The cells that a job's wildcards leave open: with a seed one that `choose` may add, else those of the sweep."""
+    return (KNOWN if "seed" in wildcards.keys() else CELLS).of(dict(wildcards.items()))
+
+
+def named(section):
+    """The one cell that a section of the configuration names, as a table of one."""
+    try:
+        return named_cell(CELLS.table, SETTINGS[section].get("cell"), f"{section}.cell")
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def anndata_file(wildcards):
@@ -37,8 +49,17 @@ def layouts(wildcards):
     return of_cells(LAYOUT_FILE, CELLS.table)
 
 
+def cells_in_sweep(dataset, values):
+    """The cells of the sweep that a path names together, such as a row of the grid, with the name of the data set."""
+    try:
+        return (KNOWN if "seed" in values else CELLS).of(values).assign(dataset=dataset)
+    except KeyError:
+        named = ", ".join(f"{name} {value}" for name, value in values.items())
+    raise WorkflowError(f"The sweep of {dataset} has no cell of {named}; add it to the grid.")
+
+
 def layouts_of(wildcards):
-    return of_cells(LAYOUT_FILE, cells_of(wildcards))
+    return of_cells(LAYOUT_FILE, cells_in_sweep(wildcards.dataset, dict(wildcards.items())))
 
 
 def knn_of_cells(wildcards):
@@ -61,6 +82,10 @@ def cell_metrics(wildcards):
     return one_a_cell(CELL_METRICS_FILE, CELLS.table)
 
 
+def contributions(wildcards):
+    return of_cells(CONTRIBUTIONS_FILE, CELLS.table)
+
+
 def costs(wildcards):
     return of_cells(COST_FILE, CELLS.table)
 
@@ -81,29 +106,11 @@ def stages_and_rows(wildcards):
     return [*all_stages(wildcards), ROWS_FILE.format(dataset=DATASET)]
 
 
-def recomputed_stages(wildcards):
-    cells = CELLS.sample(SETTINGS["verify"]["cells"])
-    return [path for pattern in STAGE_FILES for path in of_cells(again(pattern), cells)]
-
-
-def verify_folder(wildcards, input):
-    """Where the recomputed stages are, with the prefix that an importing workflow gives; the first one is the data."""
-    return str(Path(input[0]).parents[1])
-
-
-def stages_to_verify(wildcards, input):
-    """What is stored, and what was recomputed of it; a layout stands for the embedding that is made from it too."""
-    folder = Path(verify_folder(wildcards, input))
-    pairs = {str(folder.parent / Path(path).relative_to(folder)): path for path in input}
-    layouts = {path: again for path, again in pairs.items() if Path(path).name == "layout.parquet"}
-    return pairs | {embedding_of(path): again for path, again in layouts.items()}
-
-
-def embedding_of(layout):
-    head, _, tail = layout.rpartition("/layouts/")
-    return f"{head}/embeddings/{tail.removesuffix('layout.parquet')}embedding.parquet"
-
-
 def widest_knn(wildcards):
     """The k-NN whose neighbours the atlas shows: the widest, and the first seed of several."""
     return of_cells(KNN_FILE, CELLS.table.nlargest(1, "knn_k"))[0]
+
+
+def rows_of_target(wildcards):
+    """What has the target of a supervised run; no other graph depends on anything that describes the rows."""
+    return ROWS_FILE.format(dataset=wildcards.dataset) if "target" in SETTINGS["umap"] else []

@@ -3,6 +3,7 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 from umap_sweep.planning import layout_jobs
 from umap_sweep.stages.lanes import LANES
 
@@ -56,9 +57,8 @@ def laid_out_together(single, cells, below):
         return list(filter(None, named))
     if asks_for(single):
         return []
-    # In other than two dimensions cells are laid out one after the other.
-    lanes = LANES if SETTINGS["umap"]["n_components"] == 2 else 1
-    return layout_jobs.together(cells, stored(cells, below), side_by_side(), lanes)
+    in_lanes = SETTINGS["umap"]["n_components"] == 2 and "densmap" not in SETTINGS["umap"]
+    return layout_jobs.together(cells, stored(cells, below), side_by_side(), LANES if in_lanes else 1)
 
 
 def take_over(single, job):
@@ -93,16 +93,16 @@ def min_dists(wildcards, output):
 
 def of_their_rows(columns):
     """What wildcards may be where a job lays out several min_dist: a path outside the grid is a single cell."""
-    rows = CELLS.table[CELLS.table["min_dist"].astype(str).isin(columns)]
-    values = {name: "|".join(sorted({str(value) for value in rows[name]})) for name in layout_jobs.ROW_COLUMNS}
-    return {"dataset": re.escape(DATASET), **values}
+    rows = cells_laid_out_by_rows().table.query("min_dist.astype('str').isin(@columns)")
+    values = {name: "|".join(sorted({str(one) for one in rows[name]})) for name in layout_jobs.row_columns(rows)}
+    return {"dataset": "|".join(re.escape(name) for name in (DATASET, *DERIVED)), **values}
 
 
 def start_of_cells(columns, below):
     """Where their layout starts, of a row that has them all; a table of cells need not have all that it might have."""
 
     def initial_layout(wildcards):
-        if not set(columns) <= {str(min_dist) for min_dist in cells_of(wildcards)["min_dist"]}:
+        if not set(columns) <= set(cells_laid_out_by_rows().of(dict(wildcards.items()))["min_dist"].astype(str)):
             raise LookupError("The row has other cells, and the one that is asked for is laid out by itself.")
         return placed(INITIAL_LAYOUT_FILE, below).format(**dict(wildcards.items()))
 
@@ -112,7 +112,7 @@ def start_of_cells(columns, below):
 TOGETHER = [
     (single, columns, below, priority)
     for single, cells, below, priority in (
-        ("layout", CELLS.table, "", longest_first),
+        ("layout", pd.concat(swept()), "", longest_first),
         ("layout_again", CELLS.sample(SETTINGS["verify"]["cells"]), "verify/", last_cells_first),
     )
     for columns in laid_out_together(single, cells, below)

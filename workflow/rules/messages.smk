@@ -1,9 +1,6 @@
-# Takes the size of the data and the results; says where a run will take long, and in its last lines where to look.
-import csv
+# Takes the size of the data and the cells; makes the sentences that are said once, before what takes long.
 import sys
-from pathlib import Path
 
-from umap_sweep import store
 from umap_sweep.planning.resources import Size, minutes_of_long_start
 
 SAID = set()
@@ -23,42 +20,15 @@ def say_once_that_the_start_is_long(rows):
     )
 
 
-def say_what_was_taken(folder):
-    """Which columns are features, where the user has not named each, and what was done about missing values."""
-    record = store.read_record(folder / "data" / "data.parquet")
-    names, missing = record["feature_names"], record["missing"]
-    one = SETTINGS["datasets"][DATASET]
-    if one.get("features") == "numeric" or "exclude" in one:
-        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-        print(f"Features: {', '.join(names[:8])}{more}.")
-    if missing:
-        counts = ", ".join(f"{count} in {name}" for name, count in list(missing.items())[:8])
-        left_out = record["source_rows"] - record["rows"]
-        became = f"{left_out} rows are left out" if left_out else "medians stand for them"
-        print(f"Values were missing, and {became}: {counts}.")
-
-
-def say_what_decides(folder):
-    """Where few columns decide the distances, and where columns or rows repeat others."""
-    from umap_sweep.quality import feature_shares  # here, because only the end of a run needs it
-
-    for sentence in feature_shares.sentences(folder / "features.parquet"):
-        print(sentence)
-
-
-def say_where_to_look():
-    folder = Path("results") / DATASET
-    if (folder / "data" / "data.parquet").exists() and set(workflow.dag_settings.targets) <= {"all", "anndata"}:
-        say_what_was_taken(folder)
-        if (folder / "features.parquet").exists():
-            say_what_decides(folder)
-    # After other targets it would hide what they have to say.
-    if set(workflow.dag_settings.targets) <= {"all"} and (folder / "shortlist.csv").exists():
-        print("Cells that no other beats:")
-        with (folder / "shortlist.csv").open(newline="", encoding="utf-8") as file:
-            for cell in csv.DictReader(file):
-                print(f"  n_neighbors {cell['n_neighbors']}, min_dist {cell['min_dist']}: {cell['reason']}")
-    if (folder / "plots" / "grid.png").exists():
-        print(f"Look at {folder}/plots/grid.png, read {folder}/sweep.parquet.")
-    if (folder / "atlas.html").exists():
-        print(f"Explore {(folder / 'atlas.html').resolve().as_uri()}")
+def say_once_that_figures_are_left_out(cells):
+    """Of n_neighbors and min_dist; before anything runs, because it may run for long."""
+    if "figures" in SAID or not workflow.is_main_process:
+        return
+    SAID.add("figures")
+    rows, columns = (len({cell[axis] for cell in cells}) for axis in (0, 1))
+    print(
+        f"umap-sweep: {rows:,} n_neighbors × {columns:,} min_dist are too many panels for one figure: those of all cells, "
+        f"such as plots/grid.png, are left out. The atlas shows the cells.",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -1,39 +1,8 @@
 # Takes the cells; makes the list of what a run is for: tables, figures and the atlas, as far as the grid has them.
-from urllib.parse import quote
-
 from umap_sweep.cells.groups import as_records
 from umap_sweep.settings.configuration import copied
 
-FIGURES = CELLS.figures()
-# One more for each annotation that is asked for, in names that a path can have.
-ANNOTATIONS = {f"grid_by={quote(name, safe='')}": name for name in SETTINGS["plot"]["annotations"]}
 OWN_SNAKEFILE = workflow.current_basedir.join("../Snakefile").get_path_or_uri(secret_free=True)
-
-
-def seeds_of_figure(wildcards):
-    return FIGURES["grid" if wildcards.figure in ANNOTATIONS else wildcards.figure]
-
-
-def figure_knn_seed(wildcards):
-    return seeds_of_figure(wildcards)[0]
-
-
-def figure_seed(wildcards):
-    return seeds_of_figure(wildcards)[1]
-
-
-def figure_annotation(wildcards):
-    return ANNOTATIONS.get(wildcards.figure)
-
-
-def rows_of_figure(wildcards):
-    """What colours a figure, where that is not the label."""
-    return ROWS_FILE.format(dataset=DATASET) if wildcards.figure in ANNOTATIONS else []
-
-
-def plot_settings(wildcards):
-    """How figures look, without which of them there are."""
-    return {name: value for name, value in SETTINGS["plot"].items() if name != "annotations"}
 
 
 def comparisons():
@@ -47,9 +16,14 @@ def comparisons():
     return tables
 
 
+def measured(wildcards):
+    """What settings are compared by."""
+    return {name: path for name, path in comparisons().items() if name != "neighboring_cells"}
+
+
 def compared(wildcards):
     """What the short list is made from."""
-    return {name: path for name, path in comparisons().items() if name != "neighboring_cells"}
+    return measured(wildcards) | {"comparisons": f"results/{DATASET}/comparisons.parquet"}
 
 
 def changes(wildcards):
@@ -59,9 +33,16 @@ def changes(wildcards):
 
 def comparing_figures():
     """The figures that compare cells, as far as the grid has what they compare."""
-    figures = {"metrics": "metrics", "neighboring_cells": "changes", "stability": "stability"}
-    names = [figure for table, figure in figures.items() if table in comparisons()]
-    return [*names, *(["instability"] if "stability" in names else [])]
+    figures = {"neighboring_cells": "changes", "stability": "stability"}
+    several = len(CELLS.table.drop_duplicates([*CELLS.axes, "n_neighbors", "min_dist", "knn_k"])) > 1
+    names = ["metrics", *(["comparisons"] if several else [])]
+    names += [figure for table, figure in figures.items() if table in comparisons()]
+    return [*names, *(["instability"] if "stability" in names and fit_a_figure(CELLS.with_seeds) else [])]
+
+
+def trust_points(wildcards):
+    """How far each point's neighbourhood is to be trusted, one file a cell, where there is a null."""
+    return one_a_cell(TRUST_FILE, CELLS.table) if NULLS else []
 
 
 def comparisons_in_atlas(wildcards):
@@ -70,19 +51,26 @@ def comparisons_in_atlas(wildcards):
         "metrics": comparisons()["metrics"],
         "recall": one_a_cell(POINTS_FILE, CELLS.table),
         "instability": stability_points(wildcards),
+        "trust": trust_points(wildcards),
+        "shortlist": f"results/{DATASET}/shortlist.parquet",
     }
 
 
 def targets(wildcards):
     folder = f"results/{DATASET}"
+    of_data = ["features", *(["explained_variance"] if PROJECTED else [])]
     return [
         f"{folder}/sweep.parquet",
-        f"{folder}/manifest.json",
+        MANIFEST_FILE,
         *comparisons().values(),
         f"{folder}/annotations.parquet",
+        f"{folder}/comparisons.parquet",
         f"{folder}/shortlist.parquet",
         f"{folder}/features.parquet",
-        *(f"{folder}/plots/{name}.png" for name in (*FIGURES, *ANNOTATIONS, *comparing_figures(), "features")),
+        *of_derived(),
+        *of_new_rows(),
+        *([f"{folder}/explained_variance.parquet"] if PROJECTED else []),
+        *(f"{folder}/plots/{name}.png" for name in (*figures_of_panels(), *comparing_figures(), *of_data)),
         f"{folder}/atlas.html",
     ]
 
@@ -93,6 +81,7 @@ def timed(cells):
 
 
 def timing_arms(wildcards):
+    refuse_timing_of_further_axes()
     return [f"results/{wildcards.dataset}/timing/{arm}.parquet" for arm in SETTINGS["timing"]["arms"]]
 
 

@@ -4,7 +4,7 @@
 rule timing_arm:
     """Time one way of running the grid, stage by stage."""
     input:
-        data=DATA_FILE,
+        data=checked(DATA_FILE),
     output:
         "results/{dataset}/timing/{arm}.parquet",
     log:
@@ -18,7 +18,7 @@ rule timing_arm:
         mem_mb=doubling(8000),
         runtime=doubling(24 * 60),
     params:
-        code=code_of("timing_arm"),
+        code=code_of("timing_arm", "data"),
         fits=timed(TIMED_CELLS),
         cells=timed(CELLS.table),
         settings={name: SETTINGS[name] for name in ("knn", "umap", "cpu", "blas_threads")},
@@ -49,7 +49,7 @@ rule join_timing:
         mem_mb=doubling(1000),
         runtime=doubling(30),
     params:
-        code=code_of("join_timing"),
+        code=code_of("join_timing", "timing_arm"),
     script:
         "../../scripts/join_timing.py"
 
@@ -76,7 +76,7 @@ rule plot_timing:
         mem_mb=doubling(1000),
         runtime=doubling(30),
     params:
-        code=code_of("plot_timing"),
+        code=code_of("plot_timing", "join_timing"),
         dataset="{dataset}",
         dpi=SETTINGS["plot"]["dpi"],
     script:
@@ -97,7 +97,7 @@ rule timing:
         mem_mb=doubling(1000),
         runtime=doubling(30),
     params:
-        code=code_of("timing"),
+        code=code_of("timing", "join_timing"),
         dataset=DATASET,
     script:
         "../../scripts/timing.py"

@@ -28,10 +28,10 @@ for SINGLE, COLUMNS, BELOW, PRIORITY in TOGETHER:
             mem_mb=memory_of("layout", laid_out=len(COLUMNS)),
             runtime=minutes_of("layout", laid_out=len(COLUMNS)),
         params:
-            code=code_of("layout"),
+            code=code_of("layout", "graph", "initial_layout"),
             key=row_key,
             min_dist=min_dists,
-            umap=only("n_components", "spread", "repulsion_strength", "learning_rate", "negative_sample_rate"),
+            umap=only(*OF_LAYOUTS),
         script:
             "../../scripts/layout.py"
 

@@ -7,6 +7,8 @@ from functools import cached_property
 
 import pandas as pd
 
+from umap_sweep.cells.keys import optional_axes
+
 
 class Cells:
     """All cells of a sweep.
@@ -19,6 +21,7 @@ class Cells:
 
     def __init__(self, table: pd.DataFrame) -> None:
         self.table = table
+        self.axes = optional_axes(table)
         self._groups: dict[tuple[str, ...], dict[tuple[str, ...], pd.DataFrame]] = {}
         self._places: dict[tuple[str, ...], dict[tuple[str, ...], int]] = {}
 
@@ -71,12 +74,35 @@ class Cells:
     @cached_property
     def with_seeds(self) -> pd.DataFrame:
         """The cells whose n_neighbors and min_dist occur with several seeds."""
-        return self.table[self.table.duplicated(["knn_k", "n_neighbors", "min_dist"], keep=False)]
+        return self.table[self.table.duplicated(self._setting, keep=False)]
+
+    @property
+    def number_of_settings(self) -> int:
+        """How many n_neighbors and min_dist there are, whatever their seeds."""
+        return len(self.table.drop_duplicates(self._setting))
+
+    @property
+    def seeds_of_a_setting(self) -> int:
+        """How many cells an n_neighbors and min_dist has, on average and rounded down."""
+        return len(self.table) // self.number_of_settings
+
+    @cached_property
+    def of_first_seeds(self) -> pd.DataFrame:
+        """The rows of the grid with the first cell of an n_neighbors and min_dist: those of the grid's first seeds."""
+        first = ~self.table.duplicated(self._setting)
+        row = [self.table[name] for name in self.table if name != "min_dist"]
+        return self.table[first.groupby(row).transform("any")]
+
+    @property
+    def _setting(self) -> list[str]:
+        return [*self.axes, "knn_k", "n_neighbors", "min_dist"]
 
     @property
     def have_neighbors(self) -> bool:
-        """Whether two cells differ in n_neighbors alone, or in min_dist alone."""
-        return any(self.table.duplicated(["knn_seed", "seed", axis]).any() for axis in ("n_neighbors", "min_dist"))
+        """Whether two cells differ in one of n_neighbors, min_dist and the grid's further axes alone."""
+        axes = [*self.axes, "n_neighbors", "min_dist"]
+        lines = ([other for other in axes if other != axis] for axis in axes)
+        return any(self.table.duplicated(["knn_seed", "seed", *line]).any() for line in lines)
 
     def figures(self) -> dict[str, tuple[int, int]]:
         """Return the k-NN seed and UMAP seed of each figure of the grid, by the figure's name; the first is `grid`."""
@@ -85,11 +111,11 @@ class Cells:
         names = ["grid", *(f"grid_knn_seed={knn_seed}_seed={seed}" for knn_seed, seed in pairs[1:])]
         return dict(zip(names, pairs, strict=True))
 
-    def seeded(self) -> list[tuple[int, float]]:
-        """Return each n_neighbors and min_dist that occurs with several seeds."""
+    def seeded(self) -> list[dict[str, object]]:
+        """Return each setting that occurs with several seeds: n_neighbors, min_dist and the grid's further axes."""
         columns = ["metric", "knn_k", "knn_jobs", "n_neighbors", "min_dist"]
-        cells = self.with_seeds[columns].drop_duplicates()
-        return list(zip(cells["n_neighbors"].tolist(), cells["min_dist"].tolist(), strict=True))
+        cells = self.with_seeds[[*self.axes, *columns]].drop_duplicates()
+        return as_records(cells, [*self.axes, "n_neighbors", "min_dist"])
 
     def seeds_drawn(self) -> tuple[int | None, int | None]:
         """Return the k-NN seed and the UMAP seed that most cells of `with_seeds` have; of equals, the first."""

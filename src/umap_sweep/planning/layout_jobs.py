@@ -15,6 +15,7 @@ from itertools import pairwise
 import pandas as pd
 
 from umap_sweep.cells.grid import CELL_COLUMNS
+from umap_sweep.cells.keys import optional_axes
 
 # What a job of several cells costs, in times of a job of one: 1.25 measured for four cells of MNIST, and little less
 # for two, because a lane without a cell costs the same. Of jobs that cost the same, the smaller are less to repeat.
@@ -24,7 +25,7 @@ SHARED_COST, COST_OF_A_CELL = 1.17, 0.02
 # the same memory: at a million rows two jobs of two cells took longer than one of four.
 NEARLY_AS_SOON = 1.05
 
-# What tells the rows of the grid apart.
+# What tells the rows of the grid apart, beside further axes.
 ROW_COLUMNS = [name for name in CELL_COLUMNS if name != "min_dist"]
 
 Rows = frozenset[tuple[object, ...]]
@@ -33,6 +34,11 @@ Rows = frozenset[tuple[object, ...]]
 _TEXT = str.maketrans("pm", ".-")
 _NAME = str.maketrans(".-", "pm")
 _NUMBER = r"_\d+(?:p\d+)?(?:em?\d+)?"
+
+
+def row_columns(cells: pd.DataFrame) -> list[str]:
+    """Return what tells the rows of a grid apart: `ROW_COLUMNS`, and then the further axes that it has."""
+    return [*ROW_COLUMNS, *optional_axes(cells)]
 
 
 def cost(cells: int) -> float:
@@ -49,7 +55,7 @@ def together(cells: pd.DataFrame, stored: Sequence[bool], cores: int | None, lan
     Parameters
     ----------
     cells : pandas.DataFrame
-        From `umap_sweep.cells.grid.cells`.
+        From `umap_sweep.cells.grid.cells`; a further column `dataset` tells rows of several data sets apart.
     stored : sequence of bool
         Of each cell, whether its results are there.
     cores : int or None
@@ -73,7 +79,8 @@ def together(cells: pd.DataFrame, stored: Sequence[bool], cores: int | None, lan
 
 def _alike(cells: pd.DataFrame, stored: Sequence[bool]) -> list[tuple[list[float], Rows, Rows]]:
     """Return the min_dist that have the same rows, of which the same are missing; these rows; and the missing ones."""
-    rows = list(cells[ROW_COLUMNS].itertuples(index=False, name=None))
+    names = [*row_columns(cells), *(["dataset"] if "dataset" in cells else [])]
+    rows = list(cells[names].itertuples(index=False, name=None))
     every: dict[float, set[tuple[object, ...]]] = {}
     missing: dict[float, set[tuple[object, ...]]] = {}
     for min_dist, row, is_stored in zip(cells["min_dist"].tolist(), rows, stored, strict=True):

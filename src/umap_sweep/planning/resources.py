@@ -40,11 +40,28 @@ SNAKEMAKE_MB = 400
 # dimensions, cell after cell; side by side each has its place once more.
 BYTES_OF_A_CELL = 40
 
+# What each unit of the sample contributes to a metric is a float32. A comparison of settings holds this of all cells at
+# once, and of all settings the means and these again, centred: 440 kB were measured for each cell of ten seeds.
+TRIPLETS, METRICS_OF_ROWS = 100_000, 6
+BYTES_OF_UNIT = 4
+
+# Two settings are compared by ten metrics, each of them a row of a table. Of a row 160 to 420 bytes were measured in
+# the jobs that make and read the table of 2,000 settings, what they hold besides included.
+METRICS_COMPARED, BYTES_OF_COMPARISON = 10, 300
+
+# The neighbourhoods of one setting, 15 int32 for each row and seed.
+BYTES_OF_NEIGHBORHOOD = 60
+
 # A graph has so many edges, both directions counted, for each row and neighbour: 1.2 to 1.7 where they were counted.
 EDGES_OF_NEIGHBOR = 1.5
 
 # The least that a k-NN job takes where NN-descent is not compiled yet.
 COMPILER_MB = 800
+
+
+# What umap-learn itself takes in a job that imports and compiles it, and how many times as long its layout by densMAP
+# takes as a layout of ours: 3.5 in processor time for a cell of digits, whose epochs are 700 where they are 500.
+UMAP_LEARN_BYTES, DENSMAP_TIMES = 400e6, 4
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,14 @@ class Size:
         Rows that the metrics compare with all other rows.
     laid_out : int
         Cells that a layout job takes.
+    measured : int
+        Cells of which a comparison of settings holds what the sample contributes to their metrics.
+    seeds : int
+        How many of these one setting has.
+    settings : int
+        Those of which the job holds comparisons, two by two.
+    umap_learn : bool
+        Whether umap-learn itself has a part in the job.
     """
 
     rows: int = 0
@@ -74,6 +99,10 @@ class Size:
     points: int = 0
     compared: int = 0
     laid_out: int = 1
+    measured: int = 0
+    seeds: int = 1
+    settings: int = 0
+    umap_learn: bool = False
 
     def terms(self) -> dict[str, float]:
         """Return, by name, the quantities that weights are multiplied with."""
@@ -103,6 +132,11 @@ def _weights() -> dict[str, dict[str, dict[str, float]]]:
     return weights
 
 
+def is_measured(job: str) -> bool:
+    """Return whether there are weights for a job."""
+    return job in _weights()
+
+
 def _sum(weights: Mapping[str, float], size: Size) -> float:
     terms = size.terms()
     return sum(weight * terms[name] for name, weight in weights.items())
@@ -118,7 +152,9 @@ def memory(job: str, size: Size) -> float:
     size : Size
         Of what it works on.
     """
-    return _sum(_weights()[job]["memory"], size) + memory_of_more_cells(size)
+    own = UMAP_LEARN_BYTES if size.umap_learn else 0
+    of_cells = memory_of_more_cells(size) + memory_of_measured_cells(size) + memory_of_comparisons(size)
+    return _sum(_weights()[job]["memory"], size) + of_cells + own
 
 
 def memory_of_more_cells(size: Size) -> float:
@@ -126,9 +162,27 @@ def memory_of_more_cells(size: Size) -> float:
     return BYTES_OF_A_CELL * size.rows * (size.laid_out - 1)
 
 
+def memory_of_measured_cells(size: Size) -> float:
+    """Return what a comparison of settings takes for the cells that it compares, in bytes."""
+    units = TRIPLETS + METRICS_OF_ROWS * size.compared
+    of_neighbors = BYTES_OF_NEIGHBORHOOD * size.rows * size.seeds if size.measured else 0
+    return BYTES_OF_UNIT * units * size.measured * (1 + 2 / size.seeds) + of_neighbors
+
+
+def memory_of_comparisons(size: Size) -> float:
+    """Return what a job takes for the comparisons of settings that it holds, in bytes."""
+    return BYTES_OF_COMPARISON * METRICS_COMPARED * size.settings * (size.settings - 1) / 2
+
+
 def seconds(job: str, size: Size) -> float:
     """Return the predicted time of a job, in seconds, the start of its process included; parameters as in `memory`."""
-    return _sum(_weights()[job]["seconds"], size) * layout_jobs.cost(size.laid_out)
+    times = DENSMAP_TIMES if job == "layout" and size.umap_learn else 1
+    return _sum(_weights()[job]["seconds"], size) * layout_jobs.cost(size.laid_out) * times
+
+
+def edges_of(rows: int, neighbors: int) -> int:
+    """Return about how many edges a graph will have, both directions counted."""
+    return int(EDGES_OF_NEIGHBOR * rows * neighbors)
 
 
 def minutes_of_long_start(size: Size) -> float | None:
@@ -139,7 +193,7 @@ def minutes_of_long_start(size: Size) -> float | None:
     size : Size
         Of the data and of one n_neighbors; `edges` is not used.
     """
-    size = replace(size, edges=int(EDGES_OF_NEIGHBOR * size.rows * size.neighbors))
+    size = replace(size, edges=edges_of(size.rows, size.neighbors))
     start = seconds("graph", size) - seconds("lean_graph", size)
     return start / 60 if start > seconds("layout", size) else None
 

@@ -6,6 +6,7 @@ import difflib
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,8 @@ def allowed(rule: Mapping[str, Any]) -> str:
     """
     if "$ref" in rule:
         return allowed(schema()["$defs"][rule["$ref"].rpartition("/")[2]])
+    if "oneOf" in rule:
+        return str(rule["title"])
     if "anyOf" in rule:
         return ", or ".join(allowed(one) for one in rule["anyOf"])
     if "const" in rule:
@@ -147,7 +150,8 @@ def _allowed_kind(kind: str, rule: Mapping[str, Any]) -> str:
             words += f" to {rule['maximum']}"
         return words
     if kind == "array":
-        return f"a list of different values, each {allowed(rule['items'])}"
+        different = "different " if rule.get("uniqueItems") else ""
+        return f"a list of {different}values, each {allowed(rule['items'])}"
     if kind == "string":
         return str(rule.get("title", "text"))
     if kind == "object" and "title" in rule:
@@ -170,14 +174,48 @@ def _explain(error: jsonschema.ValidationError) -> str:
         return f"{path + '.' if path else ''}{missing} is missing; add it."
     if error.validator == "propertyNames" or "propertyNames" in error.schema_path:
         return f"{path} has the name '{value}'; allowed are letters, digits, '_', '.' and '-'."
+    if error.validator == "anyOf" and (meant := _explain_meant(error, path)) is not None:
+        return meant
     if error.validator == "anyOf" and isinstance(value, list):
         rule = next(one for one in rule["anyOf"] if one.get("type") == "array")
+    if error.validator == "anyOf" and value == "":
+        rule = next(one for one in rule["anyOf"] if one.get("type") == "string")
     sentence = f"{path} is {value!r}; allowed is {allowed(rule)}"
     if isinstance(value, str) and "enum" in rule:
         sentence += nearest(value, rule["enum"])
+    if error.validator == "anyOf":
+        sentence += _nearest_of_alternatives(value, rule.get("anyOf", ()))
     if isinstance(value, str) and _is_number(value):
         sentence += ". YAML reads this as text: write it plainly, as in 0.001 or 1.0e-3"
+    if (error.validator == "minLength" or value == "") and "minLength" in rule and "title" not in rule:
+        sentence += ", not an empty one"
+    if value == [] and "minItems" in rule:
+        sentence += ". Give one at least"
+    if isinstance(value, datetime):
+        sentence += ". YAML reads this as a time: put it in quotes"
     return sentence + "."
+
+
+def _nearest_of_alternatives(value: Any, alternatives: Sequence[Mapping[str, Any]]) -> str:
+    """Return `nearest` for a wrong word, or the wrong name of a mapping's entry, among those of the alternatives."""
+    word = next(iter(value), None) if isinstance(value, Mapping) else value
+    words = [one for rule in alternatives for one in rule.get("enum", rule.get("properties", ()))]
+    return nearest(word, words) if isinstance(word, str) and word not in words else ""
+
+
+def _explain_meant(error: jsonschema.ValidationError, path: str) -> str | None:
+    """Explain what is wrong with a mapping as that one of several alternatives whose key it has, if it has one."""
+    rule, value, _ = _parts(error)
+    number_of = {key: place for place, one in enumerate(rule["anyOf"]) for key in one.get("properties", [])}
+    if isinstance(value, str) and value in number_of:
+        return f"{path} is '{value}', which needs a value; allowed is {allowed(rule['anyOf'][number_of[value]])}."
+    keys = [key for key in value if key in number_of] if isinstance(value, dict) else []
+    several = {number_of[key] for key in keys}
+    if len(several) > 1:
+        each = ", ".join(f"{{{key}: …}}" for key in keys)
+        return f"{path} has {' and '.join(keys)} in one; give each by itself, as in {each}."
+    of_it = (one for one in error.context if one.schema_path[0] in several)
+    return next((_explain(one) for one in of_it), None)
 
 
 def _parts(error: jsonschema.ValidationError) -> tuple[Any, Any, Any]:
@@ -212,8 +250,9 @@ def source(name: str) -> dict[str, Any]:
 
 def nearest(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
     """Return the end of a message, with the known word that is nearest to a wrong one; empty where none is near."""
-    close = difflib.get_close_matches(str(word), [str(one) for one in known], n=1)
-    return f", nearest is '{close[0]}'" if close else ""
+    by_small_letters = {str(one).lower(): str(one) for one in known}
+    close = difflib.get_close_matches(str(word).lower(), by_small_letters, n=1)
+    return f", nearest is '{by_small_letters[close[0]]}'" if close else ""
 
 
 def _dotted(path: Sequence[str | int]) -> str:
