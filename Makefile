@@ -3,16 +3,17 @@ PYTHON ?= python3
 CORES ?= all
 VENV := .venv
 BENCHMARKS := .venv-benchmarks
-SMK := Snakefile workflow/Snakefile workflow/rules benchmarks/Snakefile docs/module/Snakefile
+AUDIT := .venv-audit
+SMK := Snakefile workflow/Snakefile workflow/rules benchmarks/Snakefile docs/module/Snakefile docs/clusters/Snakefile
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint format docs pins benchmarks clean
+.PHONY: run test lint format docs pins benchmarks audit clean
 
 run: $(VENV)/installed
 	$(VENV)/bin/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default
 
 test: $(VENV)/development
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # The package is installed from this folder, so that a changed file needs no new installation.
 $(VENV)/installed: envs/requirements.txt pyproject.toml
@@ -63,5 +64,17 @@ $(BENCHMARKS)/installed: envs/benchmarks.txt pyproject.toml
 	$(BENCHMARKS)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Known weaknesses of the pinned packages, and their licences; SECURITY.md has a word on each finding.
+audit: $(AUDIT)/installed node_modules/.package-lock.json
+	$(AUDIT)/bin/pip-audit --requirement envs/requirements.txt --require-hashes --disable-pip
+	npm audit
+	$(AUDIT)/bin/pip-licenses --from=mixed --order=license
+
+$(AUDIT)/installed: envs/audit.txt pyproject.toml
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python $(PIP) install --require-hashes -r envs/audit.txt
+	$(AUDIT)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(BENCHMARKS) node_modules .snakemake
+	rm -rf $(VENV) $(BENCHMARKS) $(AUDIT) node_modules .snakemake

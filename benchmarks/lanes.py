@@ -15,6 +15,7 @@ import pandas as pd
 import synthetic
 
 from umap_sweep import store
+from umap_sweep.cells import curve
 from umap_sweep.settings import configuration
 from umap_sweep.stages import graph, initial_layout, knn, layout
 
@@ -66,7 +67,7 @@ def measure(rows: int, n_neighbors: int, n_epochs: int, seed: int, out: Path) ->
         `together_seconds`, for one, two and four cells.
     """
     arguments = start(rows, n_neighbors, seed)
-    curves = [layout.curve_parameters(1.0, min_dist) for min_dist in MIN_DIST]
+    curves = [curve.parameters(1.0, min_dist) for min_dist in MIN_DIST]
     found: dict[int, list[tuple[float, float]]] = {}
     for _ in range(REPEATS):
         for cells in (1, 2, 4):

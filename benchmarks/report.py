@@ -82,6 +82,16 @@ compilation included. Peak memory is that of the largest process. Rows that were
 between which this machine's speed differs by up to a quarter.
 """
 
+WHO_IS_AHEAD = """Where umap-sweep is behind:
+
+- At 10,000 rows from an empty cache uwot and umap-learn's unseeded loops are ahead of it, by up to 55 s: it compiles
+  for 60 s, most of it NN-descent, which others find compiled or do without. That happens once on a machine.
+- At a million rows with `umap.init: spectral` all others are ahead of it, umap-learn's unseeded loop by 171 s and
+  uwot's batch mode by 412 s. ARPACK takes 570 s more than the lean solver for umap-learn's own eigenvectors, on one
+  thread; uwot keeps fewer vectors, and umap-learn's loop searches and lays out on all cores, with another picture each
+  time.
+"""
+
 HEAD = """# Performance
 
 Made by `make benchmarks` from the tables in `benchmarks/measured/{name}/`; do not edit.
@@ -230,7 +240,7 @@ def peers(found: pd.DataFrame) -> str:
     """Return the section on what others take for the same work."""
     text = PEERS_HEAD
     for (rows, dimensions, cells, cores), block in found.groupby(["rows", "dimensions", "cells", "cores"]):
-        text += f"\n{rows:,} rows × {dimensions} dimensions, {cells} cells, {cores} cores:\n\n"
+        text += f"\n{rows:,} rows × {dimensions} dimensions, {cells} cell{'s' if cells > 1 else ''}, {cores} cores:\n\n"
         lines = [
             [
                 f"{PEERS[row.who][0]} {row.version}",
@@ -242,7 +252,7 @@ def peers(found: pd.DataFrame) -> str:
         ]
         text += markdown(["", "seconds", "of them compilation", "peak memory, MiB"], lines)
     present = [who for who in PEERS if who in set(found["who"])]
-    text += "\nWhat each of them does:\n\n"
+    text += f"\n{WHO_IS_AHEAD}\nWhat each of them does:\n\n"
     return text + "\n".join(f"- **{PEERS[who][0]}**: {PEERS[who][1]}" for who in present) + "\n"
 
 

@@ -19,8 +19,8 @@ from umap_sweep.settings import schema as rules
 
 ROOT = Path(__file__).parents[1]
 
-STAGES = ("fetch", "knn", "graph", "initial_layout", "embedding")
-TARGETS = ("all", "claims", "timing", "anndata", "fingerprints")
+STAGES = ("fetch", "knn", "graph", "initial_layout", "layout")
+TARGETS = ("all", "claims", "timing", "anndata", "fingerprints", "transform", "recipe", "export", "figure")
 
 HEAD = """# Configuration
 
@@ -112,12 +112,16 @@ def files() -> dict[str, str]:
 
 
 def rule_graph() -> dict[str, list[str]]:
-    """Return which rules each rule is made from, in a sweep of several seeds with all targets but `verify`.
+    """Return which rules each rule is made from, in a sweep with all that it may have, and all targets but `verify`.
 
     `verify` makes the stages once more, by rules of their own.
     """
     with TemporaryDirectory() as folder:
-        (Path(folder) / "seeds.yaml").write_text("grid: {seed: [1, 2]}\n")
+        cell = {"n_neighbors": 15, "min_dist": 0.2, "seed": 1}
+        of_cell = {target: {"cell": cell} for target in ("recipe", "export", "figure")}
+        settings = {"grid": {"seed": [1, 2]}, "choose": {"null": True, "leave_out": 1}}
+        settings |= of_cell | {"transform": {"cell": cell, "dataset": "mnist"}}
+        (Path(folder) / "seeds.yaml").write_text(yaml.safe_dump(settings))
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--rulegraph", "dot"]
         command += ["--configfile=seeds.yaml", "--", *TARGETS]
         done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
@@ -125,7 +129,12 @@ def rule_graph() -> dict[str, list[str]]:
     names = dict(re.findall(r'(\d+)\[label = "(\w+?)(?:_\d\w*)?"', done.stdout))
     graph: dict[str, list[str]] = {name: [] for name in sorted(names.values())}
     for above, below in re.findall(r"(\d+) -> (\d+)", done.stdout):
-        graph[names[below]].append(names[above])
+        if above != below:  # derived data is made from the data by the rule that fetches both
+            graph[names[below]].append(names[above])
+    # The manifest lists the files of all rules, and `all` is made of them. Drawn are those that no other rule reads.
+    read = {one for name, above in graph.items() if name not in ("manifest", *TARGETS) for one in above}
+    graph["manifest"] = [name for name in graph["manifest"] if name not in read]
+    graph["all"] = ["manifest"]
     return {name: sorted(above) for name, above in graph.items()}
 
 

@@ -14,7 +14,7 @@ from umap_sweep import environment  # noqa: E402
 
 # What the pipeline's jobs run under, with a pool for the widest k-NN here; it must be set before numba is imported.
 if environment.CPU_VARIABLE not in os.environ:
-    os.environ.update(environment.job_variables(knn_jobs=4, cpu="x86-64-v3"))
+    os.environ.update(environment.job_variables(knn_jobs=4, cpu=environment.default_cpu()))
 
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
@@ -42,6 +42,7 @@ def store_data(folder: Path, features: np.ndarray) -> Path:
     values = pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), features.shape[1])
     table = pa.table({"features": values})
     about = {"rows": len(features), "source_rows": len(features), "origin": {}}
+    about["feature_names"] = [str(number) for number in range(features.shape[1])]
     path = folder / "data.parquet"
     store.write(path, table, store.make_record("data", {"dataset": "test"}, store.fingerprint(table), **about))
     return path
@@ -87,22 +88,28 @@ class Stages:
             self.threads,
         )
 
-    def cell(self, n_neighbors: int, min_dist: float, seed: int, **umap: Any) -> np.ndarray:
-        """Return one cell's coordinates, float32, shape (n, n_components)."""
+    def cell(self, n_neighbors: int, min_dist: float, seed: int, rows: Path | None = None, **umap: Any) -> np.ndarray:
+        """Return one cell's coordinates, float32, shape (n, n_components); a target is in `rows`."""
         from umap_sweep.stages import graph, initial_layout, layouts
 
         umap = UMAP_DEFAULTS | umap
         edges, vertices, start, out = (
             self.folder / f"{name}.parquet" for name in ("edges", "vertices", "start", "layout")
         )
-        graph.compute(self.knn, edges, vertices, n_neighbors, umap)
+        graph.compute(self.knn, edges, vertices, n_neighbors, umap, rows=rows)
         initial_layout.compute(self.data, self.knn, edges, vertices, start, seed, self.metric, umap)
         layouts.compute(edges, vertices, start, [out], [min_dist], {}, umap)
         names = [f"umap_{d + 1}" for d in range(umap["n_components"])]
         return np.stack([store.read(out).column(name).to_numpy() for name in names], axis=1)
 
-    def plain(self, n_neighbors: int, min_dist: float, seed: int, **umap: Any) -> np.ndarray:
+    def plain(
+        self, n_neighbors: int, min_dist: float, seed: int, y: np.ndarray | None = None, **umap: Any
+    ) -> np.ndarray:
         """Return the same cell by umap-learn's own call on the stored k-NN."""
+        return self.fit(n_neighbors, min_dist, seed, y, **umap).embedding_
+
+    def fit(self, n_neighbors: int, min_dist: float, seed: int, y: np.ndarray | None = None, **umap: Any) -> Any:
+        """Return umap-learn's own model of the cell."""
         from umap import UMAP
 
         table = store.read(self.knn)
@@ -120,7 +127,7 @@ class Stages:
             force_approximation_algorithm=True,
             **umap,
         )
-        return model.fit(np.ascontiguousarray(self.features, dtype=np.float32)).embedding_
+        return model.fit(np.ascontiguousarray(self.features, dtype=np.float32), y)
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Measure what it costs to hold jobs to a CPU level, and print the table of docs/reproducibility.md.
 
     python tests/cost_table.py
+    python tests/cost_table.py DATA.npz     the rows of the array X in it, once, under x86-64-v3 and portable
 
 One process for each level stays alive, so that nothing is compiled while it is measured, and they take turns: one
 stage of one level at a time. What counts is user CPU time. It takes about ten minutes.
@@ -15,42 +16,56 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "benchmarks"))  # from which tests/test_exactness.py imports
 
 from umap_sweep import environment  # noqa: E402
 
-LEVELS = ("native", "x86-64-v3", "x86-64-v2")
-STAGES = ("exact k-NN", "NN-descent", "eigenvectors", "layout")
+LEVELS = ("native", "x86-64-v3", "x86-64-v2", "portable")
+STAGES = ("exact k-NN", "NN-descent", "graph", "eigenvectors", "lean eigenvectors", "layout", "layout of four cells")
 ROUNDS = 5
 ROWS, COLUMNS, K, EPOCHS = 20_000, 50, 15, 200
+# So many rows are enough to have a stage compiled, and for NN-descent to be used.
+FEW = 4_500
 
 
-def functions() -> tuple[Callable[[], object], ...]:
-    """Return what computes each of `STAGES`; the last two on the k-NN of the second."""
+def functions(data: str, n_rows: int | None) -> tuple[Callable[[], object], ...]:
+    """Return what computes each of `STAGES` for so many rows; those after the second on a k-NN by NN-descent."""
     import numpy as np
     from test_exactness import clouds
 
-    from umap_sweep.stages import graph, knn, layout, spectral
+    from umap_sweep.cells import curve
+    from umap_sweep.stages import graph, knn, layout, lean_spectral, spectral
 
-    features = clouds(ROWS, COLUMNS).astype(np.float32)
+    features = (np.load(data)["X"] if data else clouds(ROWS, COLUMNS)).astype(np.float32)[:n_rows]
+    rows = len(features)
 
     def neighbors(method: str) -> tuple[np.ndarray, np.ndarray]:
         return knn.nearest_neighbors(features, K, "euclidean", method, np.random.RandomState(10), n_jobs=1)[:2]
 
-    edges = graph.layout_edges(graph.fuzzy_graph(*neighbors("nn-descent"), "euclidean"), EPOCHS)
-    start = np.random.RandomState(0).uniform(0, 10, (ROWS, 2)).astype(np.float32)
-    a, b = layout.curve_parameters(1.0, 0.1)
+    found = neighbors("nn-descent")
+    edges = graph.fuzzy_graph(found[0].copy(), found[1].copy(), "euclidean", EPOCHS)[0]
+    whole = np.zeros(rows, dtype=np.int32)
+    start = np.random.RandomState(0).uniform(0, 10, (rows, 2)).astype(np.float32)
+    curves = [curve.parameters(1.0, min_dist) for min_dist in (0.1, 0.2, 0.5, 0.9)]
     rng_state = np.array([1, 2, 3]) << 20
     return (
         lambda: neighbors("exact"),
         lambda: neighbors("nn-descent"),
-        lambda: spectral.spectral_layout("spectral", None, edges, 2, np.random.RandomState(0), 1),
-        lambda: layout.optimize(start, edges.row, edges.col, edges.data, rng_state, a, b, EPOCHS),
+        lambda: graph.fuzzy_graph(found[0].copy(), found[1].copy(), "euclidean", EPOCHS),
+        # ARPACK: `portable` has no part in it.
+        lambda: spectral.connected_layout(edges, 2),
+        lambda: lean_spectral.layout(edges, whole, 2),
+        lambda: layout.optimize_cells(start, edges.row, edges.col, edges.data, rng_state, curves[:1], EPOCHS),
+        lambda: layout.optimize_cells(start, edges.row, edges.col, edges.data, rng_state, curves, EPOCHS),
     )
 
 
 def work() -> None:
     """Run each stage whose name comes in, and answer with the seconds of user CPU time that it took."""
-    stages = dict(zip(STAGES, functions(), strict=True))
+    data = sys.argv[2]
+    for compiled in functions(data, FEW):
+        compiled()
+    stages = dict(zip(STAGES, functions(data, None), strict=True))
     for name in sys.stdin:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
         stages[name.strip()]()
@@ -64,23 +79,21 @@ def ask(process: subprocess.Popen[str], stage: str) -> float:
     return float(process.stdout.readline())
 
 
-def table() -> str:
-    """Return medians as Markdown: seconds where the CPU's own instructions are used, and times of that otherwise."""
+def table(data: str) -> str:
+    """Return medians as Markdown: seconds for the first level, and times of that for the others."""
+    levels, rounds = (("x86-64-v3", "portable"), 1) if data else (LEVELS, ROUNDS)
     processes = {
         level: subprocess.Popen(
-            [sys.executable, __file__, "--work"],
+            [sys.executable, __file__, "--work", data],
             env=os.environ | environment.job_variables(1, level) | {"OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        for level in LEVELS
+        for level in levels
     }
-    for process in processes.values():
-        for stage in STAGES:
-            ask(process, stage)  # compiles
     seconds: dict[tuple[str, str], list[float]] = {}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for stage in STAGES:
             for level, process in processes.items():
                 seconds.setdefault((level, stage), []).append(ask(process, stage))
@@ -88,14 +101,14 @@ def table() -> str:
         process.stdin.close()
         process.wait()
     lines = ["| | " + " | ".join(STAGES) + " |", "| --- |" + " --- |" * len(STAGES)]
-    for level in LEVELS:
+    for level in levels:
         medians = [statistics.median(seconds[level, stage]) for stage in STAGES]
-        native = [statistics.median(seconds["native", stage]) for stage in STAGES]
-        cells = [f"{a:.2f} s" if level == "native" else f"{a / b:.2f}" for a, b in zip(medians, native, strict=True)]
+        first = [statistics.median(seconds[levels[0], stage]) for stage in STAGES]
+        cells = [f"{a:.2f} s" if level == levels[0] else f"{a / b:.2f}" for a, b in zip(medians, first, strict=True)]
         lines.append(f"| {level} | " + " | ".join(cells) + " |")
         print(level, {stage: sorted(seconds[level, stage]) for stage in STAGES}, file=sys.stderr)
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    work() if sys.argv[1:] == ["--work"] else print(table())
+    work() if sys.argv[1:2] == ["--work"] else print(table("".join(sys.argv[1:2])))

@@ -30,8 +30,8 @@ FEATURES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 # What is made from the layouts and the rows, where a label or an annotation changes.
 DESCRIBED = dict.fromkeys(
     [
-        *("rows", "sweep", "embeddings", "annotation_metrics", "metrics", "shortlist", "manifest", "atlas", "all"),
-        *("plot_grid", "plot_metrics"),
+        *("rows", "sweep", "embeddings", "annotation_metrics", "metrics", "comparisons", "shortlist", "manifest"),
+        *("plot_grid", "plot_metrics", "plot_comparisons", "atlas", "all"),
     ],
     1,
 )
@@ -111,6 +111,7 @@ class TestPlans:
         before = stored(copy, "layouts/**/*.parquet")
         run = sweep(copy)
         assert run.jobs == DESCRIBED
+        assert "Left out, because not numeric: donor ('D1' in line 2)." in run.output
         assert stored(copy, "layouts/**/*.parquet") == before
         table = pd.read_parquet(copy / "results/flowers/sweep.parquet")
         assert set(table["label"]) == {"bristly", "versicolor", "virginica"}
@@ -223,7 +224,7 @@ class TestPurity:
     def test_in_a_sweep(self, copy):
         sweep(copy, annotations=["donor", "batch"])
         table = pd.read_parquet(copy / "results/flowers/annotations.parquet")
-        assert list(table.columns) == list(annotation_metrics.ANNOTATION_COLUMNS)
+        assert list(table.columns) == ["annotation", *KEY_COLUMNS, *annotation_metrics.ANNOTATION_COLUMNS]
         assert table.groupby("annotation", sort=False).size().to_dict() == {"label": 4, "donor": 4, "batch": 4}
         means = table.groupby("annotation")[["purity", "purity_in_data", "purity_by_chance"]].mean()
         # Kinds lie apart in the data and in the picture; donors are mixed in both.
@@ -251,7 +252,7 @@ class TestFigures:
         assert all(picture.startswith(b"\x89PNG") for picture in pictures)
         assert pictures[0] != pictures[1]
         both = asked | {"plot": {"annotations": ["donor", "batch"]}}
-        assert snakemake(tmp_path / "copy", "--dry-run", config=both).jobs == {"plot_grid": 1, "all": 1}
+        assert snakemake(tmp_path / "copy", "--dry-run", config=both).jobs == {"plot_grid": 1, "manifest": 1, "all": 1}
 
 
 # Annotations that are odd, each with the number of rows that have a value.

@@ -99,6 +99,8 @@ class TestArrays:
         coordinates = axes(umap_sweep.read_cell(results, 20, 0.5, 10))
         labels = umap_sweep.read_cell(results, 20, 0.5, 10)["label"]
         found = umap_sweep.measure(self.FEATURES, coordinates, labels)
+        assert "cross_entropy" not in found
+        assert {"recall_15", "trustworthiness", "triplet_accuracy", "label_accuracy"} <= set(found)
         for name, value in found.items():
             assert value == row[name] or (value is None and pd.isna(row[name])), name
 

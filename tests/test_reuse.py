@@ -113,6 +113,21 @@ class TestModule:
         assert store.read(folder / "embedding/results/flowers/verify.parquet").num_rows == 2 * (2 + 2 * 2 + 2 + 4 + 4)
         assert not (folder / "embedding/results/flowers/verify").exists()
 
+    def test_clusters_come_back_as_an_annotation(self, tmp_path):
+        """The layouts are made before the file that describes the rows, and stay where it changes."""
+        clusters = {"snakefile": ROOT / "docs/clusters/Snakefile"}
+        run = snakemake(tmp_path, **clusters)
+        assert run.code == 0, run.output
+        found = pd.read_csv(tmp_path / "clusters.csv")["cluster"]
+        assert found.notna().sum() > 100
+        purity = pd.read_csv(tmp_path / "results/flowers/annotations.csv").set_index("annotation").loc["cluster"]
+        assert purity["purity"].min() > 0.8
+        assert set(purity["categories"]) == {found.nunique()}
+        run = snakemake(tmp_path, "--dry-run", "--config", "min_cluster_size=30", **clusters)
+        assert run.jobs["clusters"] == run.jobs["umap_atlas"] == 1
+        assert run.laid_out == 0
+        assert not {"umap_fetch", "umap_knn", "umap_graph"} & set(run.jobs)
+
     @pytest.mark.parametrize("target", ["umap_all", "umap_claims", "umap_timing"])
     def test_other_targets_are_planned(self, example, target):
         folder, _ = example

@@ -1,6 +1,11 @@
 """The pipeline on a cluster: a real Slurm, the profiles as they are, and the bits of a local run."""
 
+import os
 import re
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -93,3 +98,45 @@ def test_a_cluster_that_takes_scripts(tmp_path, cluster):
     assert run.output.count("Trying to restart job") == run.jobs["graph"] == 1
     local = snakemake(tmp_path, "verify", config=IRIS)
     assert local.code == 0, local.output
+
+
+def pid_of_job(folder, ending, seconds=1200) -> int:
+    """Return the process of a job's script that works in a folder, once there is one."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                inside = (process / "cwd").resolve().is_relative_to(folder)
+            except OSError:
+                continue
+            if inside and any(word.endswith(ending) for word in words):
+                return int(process.name)
+        time.sleep(0.02)
+    raise AssertionError(f"no job of {ending!r}")
+
+
+@pytest.mark.parametrize("retries", [3, 0])
+def test_a_worker_that_dies_in_an_array(tmp_path, cluster, retries):
+    """Killed, it is tried again by the same run; where nothing is tried again, the same command goes on."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    target = "results/iris/sweep.parquet"
+    config = {**IRIS, "grid": {"n_neighbors": [5, 10, 15], "min_dist": [0.1], "seed": [10]}}
+    options = {"config": config, "cores": None, "profile": "slurm", "variables": cluster}
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(snakemake, there, target, *SOON, "--retries", str(retries), **options)
+        os.kill(pid_of_job(there, b".initial_layout.py"), signal.SIGKILL)
+        run = running.result()
+    assert max(submissions(run)) == 3, run.output
+    if retries:
+        assert "Trying to restart job" in run.output
+    else:
+        assert run.code != 0
+        assert "type the same command again" in run.output
+        run = snakemake(there, target, *SOON, **options)
+    assert run.code == 0, run.output
+    assert snakemake(here, target, config=config).code == 0
+    assert fingerprints(there, "iris") == fingerprints(here, "iris")
+    assert not list(there.rglob("*.partial"))

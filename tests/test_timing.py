@@ -241,10 +241,9 @@ class TestColumns:
 def test_more_neighbours_than_rows(tmp_path):
     data = store_data(tmp_path, np.zeros((20, 2)))
     cells = [{"n_neighbors": 5, "min_dist": 0.1, "seed": 1, "knn_seed": 1, "knn_k": 20}]
+    settings = {"knn": {"method": "auto"}, "umap": {}}
     with pytest.raises(InputError, match="largest k is 20, but the data has 20 rows"):
-        timing_arm.compute(
-            data, tmp_path / "out.parquet", "plain_seeded", cells, cells, {"knn": {"method": "auto"}}, 1, "none"
-        )
+        timing_arm.compute(data, tmp_path / "out.parquet", "plain_seeded", cells, cells, settings, 1, "none")
 
 
 ALL_ARMS = ("plain_seeded", "plain_parallel", "shared_parallel", "shared_seeded", "pipeline", "pipeline_warm")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +16,6 @@ import pytest
 from conftest import ROOT, UMAP_DEFAULTS, Run, snakemake
 
 from umap_sweep import store
-from umap_sweep.errors import InputError
-from umap_sweep.results import manifest
 
 IRIS = {
     "dataset": "iris",
@@ -35,9 +34,11 @@ COMPARED = dict.fromkeys(
             "annotation_metrics",
             "metrics",
             "neighboring_cells",
+            "comparisons",
             "shortlist",
             "plot_grid",
             "plot_metrics",
+            "plot_comparisons",
             "plot_changes",
         ),
         *("atlas", "all"),
@@ -78,6 +79,15 @@ class TestFinishedSweep:
         assert "results/iris/plots/grid.png" in last[0]
         assert (folder / "results/iris/atlas.html").as_uri() in last[1]
         assert "Warning" not in run.output
+
+    def test_says_how_long_it_will_still_take(self, finished):
+        """Each time after a step, and in no job's process."""
+        folder, run = finished
+        said = re.findall(r"(?m)^\d+ of \d+ steps \(.+\) done\n((?:About|At least|Less than) .+ left\.)$", run.output)
+        assert said
+        assert len(re.findall(r"\bleft\.$", run.output, re.M)) == len(said)
+        for log in (folder / "results/iris/logs").rglob("*.log"):
+            assert "left." not in log.read_text()
 
     def test_tidy_table(self, finished):
         folder, _ = finished
@@ -164,12 +174,23 @@ class TestFinishedSweep:
             ),
             (
                 {"plot": {"dpi": 100}},
-                {"plot_features": 1, "plot_grid": 1, "plot_metrics": 1, "plot_changes": 1, "all": 1},
+                dict.fromkeys(
+                    [
+                        "plot_features",
+                        "plot_grid",
+                        "plot_metrics",
+                        "plot_comparisons",
+                        "plot_changes",
+                        "manifest",
+                        "all",
+                    ],
+                    1,
+                ),
             ),
-            ({"atlas": {"max_points": 100}}, {"atlas": 1, "all": 1}),
+            ({"atlas": {"max_points": 100}}, {"atlas": 1, "manifest": 1, "all": 1}),
             (
                 {"metrics": {"seed": 1}},
-                {"high_dimensional": 1, "cell_metrics": 2, "features": 1, "plot_features": 1}
+                {"high_dimensional": 1, "cell_metrics": 2, "features": 1, "plot_features": 1, "manifest": 1}
                 | {name: 1 for name in COMPARED if name not in ("sweep", "embeddings", "plot_grid")},
             ),
             (
@@ -206,8 +227,37 @@ class TestFinishedSweep:
 
     def test_one_core_gives_the_same_bits(self, finished, tmp_path):
         folder, _ = finished
-        assert snakemake(tmp_path, cores=1, config=IRIS).code == 0
+        run = snakemake(tmp_path, "--quiet", "progress", cores=1, config=IRIS)
+        assert run.code == 0, run.output
+        assert " left." not in run.output
         assert coordinates(tmp_path) == coordinates(folder)
+
+
+def test_a_sweep_of_one_cell(tmp_path):
+    """It compares nothing, and says so nowhere."""
+    one = iris(grid={"n_neighbors": [15], "min_dist": [0.1], "seed": [10]}, plot={"vector_format": "svg"})
+    run = snakemake(tmp_path, config=one)
+    assert run.code == 0, run.output
+    results = tmp_path / "results/iris"
+    assert "n_neighbors 15, min_dist 0.1: the only setting: neighbours kept" in run.output
+    assert {path.stem for path in (results / "plots").iterdir()} == {"grid", "metrics", "features"}
+    assert "no other cell" not in (results / "plots/metrics.svg").read_text()
+    assert {name for name in run.jobs if name.startswith("plot_")} == {"plot_grid", "plot_metrics", "plot_features"}
+    assert len(pd.read_parquet(results / "metrics.parquet")) == len(pd.read_csv(results / "shortlist.csv")) == 1
+    assert (results / "atlas.html").stat().st_size > 50_000
+    assert snakemake(tmp_path, "check", config=one).code == 0
+    assert snakemake(tmp_path, "--dry-run", config=one).jobs == {}
+
+
+def test_figures_of_too_many_cells_are_left_out_from_the_start(tmp_path):
+    """All else is planned."""
+    wide = iris(grid={"n_neighbors": [15], "min_dist": [place / 1000 for place in range(201)], "seed": [10, 11]})
+    run = snakemake(tmp_path, "--dry-run", "--quiet", "all", config=wide)
+    assert run.code == 0, run.output
+    assert run.output.count("1 n_neighbors × 201 min_dist are too many panels for one figure") == 1
+    drawn = {name for name in run.jobs if name.startswith("plot_")}
+    assert drawn == {"plot_features", "plot_metrics", "plot_comparisons", "plot_changes", "plot_stability"}
+    assert run.jobs["atlas"] == run.jobs["manifest"] == 1
 
 
 def test_further_axes_and_parameters(tmp_path):
@@ -223,7 +273,8 @@ def test_further_axes_and_parameters(tmp_path):
     plots = {path.name for path in (tmp_path / "results/iris/plots").glob("*.png")}
     grids = {"grid.png", "grid_knn_seed=11_seed=2.png", "grid_knn_seed=11_seed=1.png"}
     # Only one n_neighbors and min_dist has several seeds, and no two cells are next to each other.
-    assert plots == {*grids, "metrics.png", "stability.png", "instability.png", "features.png"}
+    compared = {"metrics.png", "comparisons.png", "stability.png", "instability.png"}
+    assert plots == {*grids, *compared, "features.png"}
 
 
 def assert_refused(run: Run, folder, *said: str) -> None:
@@ -316,18 +367,6 @@ class TestDamage:
         assert run.code != 0
         assert "was made with spread 1.0, but the configuration says 2.0" in run.output
 
-    def test_manifest_refuses_a_mixture(self, finished, tmp_path):
-        """A graph made from one k-NN beside another k-NN is not one sweep."""
-        folder, _ = finished
-        graph = next(folder.glob("results/iris/graph/**/n_neighbors=5/edges.parquet"))
-        knn = next(folder.glob("results/iris/knn/**/knn.parquet"))
-        data = folder / "results/iris/data/data.parquet"
-        assert len(manifest.manifest([data, knn, graph])["results"]) == 3
-        other = tmp_path / "knn.parquet"
-        store.write(other, store.read(knn), store.read_record(knn) | {"fingerprint": "0" * 64})
-        with pytest.raises(InputError, match="made from another knn than the stored one"):
-            manifest.manifest([data, other, graph])
-
 
 def test_a_killed_run_leaves_nothing_half_written(tmp_path):
     """Everything is killed at once while a cell is being computed; the next run finishes with the right bits."""
@@ -378,7 +417,16 @@ def test_full_disk(tmp_path):
     "command",
     [
         ["-m", "snakemake", "--lint"],
-        ["-m", "snakefmt", "--check", "Snakefile", "workflow/Snakefile", "workflow/rules", "docs/module/Snakefile"],
+        [
+            "-m",
+            "snakefmt",
+            "--check",
+            "Snakefile",
+            "workflow/Snakefile",
+            "workflow/rules",
+            "docs/module/Snakefile",
+            "docs/clusters/Snakefile",
+        ],
         ["-m", "ruff", "check"],
         ["-m", "ruff", "format", "--check"],
         ["-m", "mypy"],

@@ -1,15 +1,15 @@
 """umap-sweep: one seeded k-NN, a grid of UMAP embeddings, the same bytes every time.
 
 What a notebook wants is here: `hold_cpu` first of all, then `read_sweep`, `read_metrics`, `read_cell`, `read_graph` and
-`read_knn` for a finished sweep, `nearest_neighbors`, `compute_cell` and `measure` for arrays of your own. All else is
-in the sub-packages.
+`read_knn` for a finished sweep, `nearest_neighbors`, `compute_cell`, `transform` and `measure` for arrays of your own.
+All else is in the sub-packages.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "InputError",
@@ -23,10 +23,11 @@ __all__ = [
     "read_knn",
     "read_metrics",
     "read_sweep",
+    "transform",
 ]
 
 if TYPE_CHECKING:
-    from umap_sweep.arrays import compute_cell, measure, nearest_neighbors
+    from umap_sweep.arrays import compute_cell, measure, nearest_neighbors, transform
     from umap_sweep.environment import hold_cpu
     from umap_sweep.errors import InputError
     from umap_sweep.stored import read_cell, read_graph, read_knn, read_metrics, read_sweep
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "errors": ("InputError",),
     "environment": ("hold_cpu",),
-    "arrays": ("compute_cell", "measure", "nearest_neighbors"),
+    "arrays": ("compute_cell", "measure", "nearest_neighbors", "transform"),
     "stored": ("read_cell", "read_graph", "read_knn", "read_metrics", "read_sweep"),
 }
 

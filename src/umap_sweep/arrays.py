@@ -21,7 +21,7 @@ from umap_sweep.errors import InputError
 from umap_sweep.quality import annotation_metrics, cell_metrics, high_dimensional
 from umap_sweep.settings.configuration import complete
 from umap_sweep.sources.data_table import label_column, matrix_features, numbered
-from umap_sweep.stages import graph, initial_layout, knn, layouts
+from umap_sweep.stages import graph, initial_layout, knn, layouts, new_rows
 
 
 def nearest_neighbors(
@@ -82,6 +82,7 @@ def compute_cell(
     seed: int = 10,
     neighbors: Sequence[np.ndarray] | None = None,
     metric: str = "euclidean",
+    target: Sequence[Any] | np.ndarray | None = None,
     **umap: Any,
 ) -> np.ndarray:
     """Return one cell of a sweep.
@@ -101,6 +102,8 @@ def compute_cell(
         it one of n_neighbors columns is computed.
     metric : str, default "euclidean"
         Of the k-NN.
+    target : sequence of n values, optional
+        What the run is supervised by, umap-learn's `y`; None, NaN and -1 are no label.
     **umap
         Keys of the configuration's section `umap`, such as n_components or n_epochs.
 
@@ -116,6 +119,8 @@ def compute_cell(
     """
     n_neighbors, seed = _whole("n_neighbors", n_neighbors), _whole("seed", seed)
     min_dist = _number("min_dist", min_dist)
+    if target is not None:
+        umap = {"target": "label", **umap}
     settings = complete(
         {
             "knn": {"metric": metric, "n_neighbors": n_neighbors},
@@ -135,10 +140,88 @@ def compute_cell(
         width = _store_knn(stored_knn, neighbors, metric, len(features))
         if width < n_neighbors:
             raise InputError(f"The k-NN has {width} columns, fewer than n_neighbors {n_neighbors}; give a wider one.")
-        graph.compute(stored_knn, edges, vertices, n_neighbors, settings["umap"], settings["blas_threads"])
+        rows = None if target is None else _store_rows(folder, len(features), target)
+        graph.compute(stored_knn, edges, vertices, n_neighbors, settings["umap"], settings["blas_threads"], rows)
         initial_layout.compute(data, stored_knn, edges, vertices, start, seed, metric, settings["umap"])
         layouts.compute(edges, vertices, start, [out], [min_dist], {}, settings["umap"])
         return store.matrix(store.read(out), "umap_")
+
+
+def transform(
+    features: np.ndarray,
+    coordinates: np.ndarray,
+    new: np.ndarray,
+    n_neighbors: int,
+    min_dist: float = 0.1,
+    metric: str = "euclidean",
+    seed: int = 42,
+    together: bool = False,
+    threads: int = 1,
+    **umap: Any,
+) -> np.ndarray:
+    """Return where new rows come to lie on a finished cell, as the target `transform` places them.
+
+    Below 4,096 rows of features it equals, bit for bit, umap-learn's own `UMAP.transform`; see docs/transform.md.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, d)
+        The rows of the cell; computed with in float32.
+    coordinates : ndarray of float32, shape (n, n_components)
+        Where they are, such as `compute_cell` returns it.
+    new : ndarray, shape (m, d)
+        The new rows, with the same columns.
+    n_neighbors, min_dist, metric
+        Of the cell.
+    seed : int, default 42
+        umap-learn's transform_seed.
+    together : bool, default False
+        Whether rows are placed as umap-learn places them when it is given all of them at once; otherwise each is placed
+        as it is when it is given alone.
+    threads : int, default 1
+        They change no bit.
+    **umap
+        Keys of the configuration's section `umap`, as the cell was made with.
+
+    Returns
+    -------
+    ndarray of float32, shape (m, n_components)
+
+    Raises
+    ------
+    InputError
+        Where the arrays do not fit each other, or the data does not allow it.
+    """
+    n_neighbors, seed = _whole("n_neighbors", n_neighbors), _whole("seed", seed)
+    min_dist = _number("min_dist", min_dist)
+    settings = complete(
+        {
+            "knn": {"metric": metric, "n_neighbors": n_neighbors},
+            "grid": {"n_neighbors": [n_neighbors], "min_dist": [min_dist]},
+            "umap": umap,
+            "transform": {
+                "cell": {"n_neighbors": n_neighbors, "min_dist": min_dist},
+                "dataset": "mnist",
+                "seed": seed,
+            },
+        }
+    )
+    grid.cells(settings)  # refuses what contradicts itself
+    layout = np.asarray(coordinates, dtype=np.float32)
+    if layout.ndim != 2 or len(layout) != len(features) or not layout.size or not np.isfinite(layout).all():
+        raise InputError(
+            f"The coordinates have the shape {layout.shape}, and there are {len(features)} rows of features; give one "
+            f"row of finite coordinates for each."
+        )
+    with TemporaryDirectory() as folder:
+        old = store.read_features(_store_data(Path(folder), features))
+        rows = store.read_features(_store_data(Path(folder), new))
+    if rows.shape[1] != old.shape[1]:
+        raise InputError(f"The new rows have {rows.shape[1]} columns, and the features {old.shape[1]}; give the same.")
+    if n_neighbors >= len(old):
+        raise InputError(f"n_neighbors is {n_neighbors}, and there are {len(old)} rows of features; give more rows.")
+    near = new_rows.neighbors_among(rows, old, n_neighbors, metric, settings["umap"]["metric_kwds"], threads)
+    return new_rows.positions(layout, *near, min_dist, metric, settings["umap"], seed, together, threads)
 
 
 def measure(
@@ -169,7 +252,8 @@ def measure(
     Returns
     -------
     dict
-        The columns of `metrics.parquet` that measure the embedding, by name; see docs/metrics.md.
+        The columns of `metrics.parquet` that measure the embedding, by name; see docs/metrics.md. `cross_entropy` is
+        not one of them: it is UMAP's loss on the graph that a cell was laid out from, which other embeddings lack.
 
     Raises
     ------
@@ -198,28 +282,17 @@ def measure(
         key |= {"knn_k": _store_knn(stored_knn, neighbors, metric, len(coordinates)), "min_dist": 0.0}
         table = pa.table({f"umap_{axis + 1}": coordinates[:, axis] for axis in range(coordinates.shape[1])})
         store.write(placed, table, store.make_record("layout", key, store.fingerprint(table)))
-        sample, ranks, pairs, triplets, points_out, neighbors_out, metrics_out, labels_out, annotations_out = (
-            folder / f"{part}.parquet"
-            for part in (
-                *("sample", "ranks", "pairs", "triplets"),
-                *("points_out", "neighbors_out", "metrics_out", "labels_out", "annotations_out"),
-            )
-        )
-        high_dimensional.compute(data, sample, ranks, pairs, triplets, metric, {}, settings["metrics"])
+        names = ("sample", "ranks", "pairs", "triplets")
+        sample, ranks, pairs, triplets = (folder / f"{part}.parquet" for part in names)
+        of_data = sample, ranks, pairs, triplets
+        results = ("points", "neighbors", "metrics", "contributions")
+        points_out, neighbors_out, metrics_out, contributions_out = (folder / f"{part}.parquet" for part in results)
+        of_cell = points_out, neighbors_out, metrics_out, contributions_out
+        labels_out, annotations_out = folder / "labels.parquet", folder / "annotations.parquet"
+        high_dimensional.compute(data, *of_data, metric, {}, settings["metrics"])
         # As in a job: the last bits of long sums depend on the threads of BLAS.
         with threadpool_limits(1):
-            cell_metrics.compute(
-                [placed],
-                stored_knn,
-                sample,
-                ranks,
-                pairs,
-                triplets,
-                points_out,
-                neighbors_out,
-                metrics_out,
-                keys=[key],
-            )
+            cell_metrics.compute([placed], stored_knn, *of_data, *of_cell, keys=[key])
             annotation_metrics.compute(
                 [placed],
                 [neighbors_out],
@@ -233,7 +306,8 @@ def measure(
                 label_kind="auto",
             )
         measured = store.read(metrics_out).to_pylist()[0] | store.read(labels_out).to_pylist()[0]
-    return {name: measured[name] for name in (*cell_metrics.NUMBERS, *annotation_metrics.LABEL_NUMBERS)}
+    of_coordinates = [name for name in cell_metrics.NUMBERS if name not in cell_metrics.OF_GRAPH]
+    return {name: measured[name] for name in (*of_coordinates, *annotation_metrics.LABEL_NUMBERS)}
 
 
 def _store_data(folder: Path, features: np.ndarray) -> Path:

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from umap_sweep import store
-from umap_sweep.cells.keys import check_key
 from umap_sweep.errors import InputError
 
 
-def joined(layout: str | Path, rows: pa.Table, key: dict[str, Any]) -> pa.Table:
+def joined(layout: str | Path, rows: pa.Table) -> pa.Table:
     """Return one cell as users read it.
 
     Parameters
@@ -20,8 +18,6 @@ def joined(layout: str | Path, rows: pa.Table, key: dict[str, Any]) -> pa.Table:
         From `umap_sweep.stages.layouts`.
     rows : pyarrow.Table
         `id` and, where the data has one, `label`; see `umap_sweep.store.read_rows`.
-    key : dict
-        What the layout's key must hold.
 
     Returns
     -------
@@ -31,9 +27,8 @@ def joined(layout: str | Path, rows: pa.Table, key: dict[str, Any]) -> pa.Table:
     Raises
     ------
     InputError
-        Where the layout is not the one that its path and the configuration say, or has other rows.
+        Where the layout is damaged, belongs in another place, or has other rows.
     """
-    check_key(layout, key)
     coordinates = store.read(layout)
     if coordinates.num_rows != rows.num_rows:
         raise InputError(
@@ -43,9 +38,7 @@ def joined(layout: str | Path, rows: pa.Table, key: dict[str, Any]) -> pa.Table:
     return pa.table(dict(columns))
 
 
-def compute(
-    layouts: Sequence[str | Path], rows: str | Path, out: Sequence[str | Path], keys: Sequence[dict[str, Any]]
-) -> None:
+def compute(layouts: Sequence[str | Path], rows: str | Path, out: Sequence[str | Path]) -> None:
     """Write cells as users read them, one after the other.
 
     Parameters
@@ -57,17 +50,14 @@ def compute(
     out : sequence of path
         Each receives what `joined` returns. Its record has the key of the layout, and the fingerprint of the
         coordinates alone.
-    keys : sequence of dict
-        The key of each cell.
 
     Raises
     ------
     InputError
         As for `joined`.
     """
-    ids_and_labels, of_rows = store.read_rows(rows), store.read_record(rows)["fingerprint"]
-    for layout, path, key in zip(layouts, out, keys, strict=True):
-        cell, record = joined(layout, ids_and_labels, key), store.read_record(layout)
-        inputs = {"layout": record["fingerprint"], "rows": of_rows}
-        made = store.make_record("embedding", record["key"], record["fingerprint"], inputs)
+    ids_and_labels, of_rows = store.read_rows(rows), store.inputs_of(rows)
+    for layout, path in zip(layouts, out, strict=True):
+        cell, record = joined(layout, ids_and_labels), store.read_record(layout)
+        made = store.make_record("embedding", record["key"], record["fingerprint"], of_rows | store.inputs_of(layout))
         store.write(path, cell, made, dictionary=["label"] if "label" in cell.column_names else False)

@@ -8,17 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from umap_sweep import store
-from umap_sweep.cells.keys import KEY_COLUMNS, check_one_code
+from umap_sweep.cells.keys import key_columns
 from umap_sweep.results import embedding
 
 
-def join(
-    layouts: Sequence[str | Path],
-    rows: str | Path,
-    keys: Sequence[dict[str, Any]],
-    out: str | Path,
-    today: Mapping[str, str] | None = None,
-) -> None:
+def join(layouts: Sequence[str | Path], rows: str | Path, keys: Sequence[Mapping[str, Any]], out: str | Path) -> None:
     """Write every cell into one table, cell after cell, each in the data's row order.
 
     One cell is held in memory at a time.
@@ -30,32 +24,33 @@ def join(
     rows : path
         From `umap_sweep.sources.rows`.
     keys : sequence of mapping
-        The key that each of the layouts must carry.
+        The key of each of the layouts.
     out : path
-        Receives n_neighbors, min_dist, seed, knn_k, knn_seed, id, label (where there is one), umap_1 … umap_d.
-    today : mapping of str to str, optional
-        The digest of today's code of each stage.
+        Receives the grid's further axes, n_neighbors, min_dist, seed, knn_k, knn_seed, id, label (where there is one),
+        umap_1 … umap_d. The fingerprint in its record is that of the coordinates.
 
     Raises
     ------
     InputError
-        Where a stored layout is not the one that its path and the configuration say, or some were laid out by other
-        code than the rest.
+        Where a stored layout is damaged, belongs in another place, or has other rows.
     """
-    check_one_code({path: store.read_record(path) for path in layouts}, (today or {}).get("layout"))
     ids_and_labels = store.read_rows(rows)
+    values = store.fingerprint_of_joined(layouts, store.column_names(layouts[0]))
+    record = store.make_record("sweep", {}, values, store.inputs_of(rows, *layouts))
     writer = None
     with store.appearing(out) as temporary:
         try:
             for layout, key in zip(layouts, keys, strict=True):
-                cell = embedding.joined(layout, ids_and_labels, key)
+                cell = embedding.joined(layout, ids_and_labels)
                 constant = {
-                    name: pa.repeat(pa.scalar(key[name], kind), cell.num_rows) for name, kind in KEY_COLUMNS.items()
+                    name: pa.repeat(pa.scalar(key[name], kind), cell.num_rows)
+                    for name, kind in key_columns(key).items()
                 }
                 columns = constant | dict(zip(cell.column_names, cell.columns, strict=True))
                 table = pa.table(columns)
+                table = table.replace_schema_metadata(store.record_metadata(record, out, table.schema))
                 if writer is None:
-                    repeated = [*KEY_COLUMNS, "label"]
+                    repeated = [*key_columns(key), "label"]
                     writer = pq.ParquetWriter(
                         temporary,
                         table.schema,

@@ -26,7 +26,6 @@ import pyarrow.parquet as pq
 
 from umap_sweep import environment, store
 from umap_sweep.errors import InputError
-from umap_sweep.sources import fetch
 from umap_sweep.timing import benchmark, watching
 
 # In the order in which they run. For umap-learn `start` is imports and reading the data, and `other` is everything else
@@ -258,11 +257,9 @@ def run_pipeline(
     """
     results = folder / "results" / "timed"
     shutil.rmtree(results, ignore_errors=True)
-    # As if they had been fetched, from a file that has no labels.
     features = folder / "features.npy"
     np.save(features, store.read_features(data))
-    source = {"source": "file", "path": str(features.absolute()), "missing": "refuse"}
-    fetch.compute("timed", source, features, None, results / "data" / "data.parquet")
+    source = {"source": "file", "path": str(features.absolute())}  # it has no labels
     table = [["n_neighbors", "min_dist", "seed", "knn_seed"]]
     table += [[cell[name] for name in table[0]] for cell in cells]
     with (folder / "cells.tsv").open("w", newline="") as file:
@@ -271,15 +268,17 @@ def run_pipeline(
     config |= {"dataset": "timed", "grid": {"table": "cells.tsv"}, "claims": {"dataset": "timed"}}
     config["datasets"] = {"timed": source}
     (folder / "config.json").write_text(json.dumps(config))
+    variables = clean_environment() | {"NUMBA_CACHE_DIR": str(cache / "numba"), "XDG_CACHE_HOME": str(cache)}
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", str(threads)]
+    command += ["--executor", "local", "--profile", "none", "--workflow-profile", "none"]
+    command += ["--configfile=config.json"]
+    # The features are fetched before time is taken.
+    run_logged([*command, "results/timed/data/data.parquet"], folder, variables)
+    shutil.rmtree(results / "benchmarks")
     lines = folder / "seen.jsonl"
     lines.unlink(missing_ok=True)
     shutil.rmtree(folder / "watch", ignore_errors=True)
-    variables = clean_environment() | {"NUMBA_CACHE_DIR": str(cache / "numba"), "XDG_CACHE_HOME": str(cache)}
-    variables |= watching.variables(folder / "watch", lines)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", str(threads)]
-    command += ["--executor", "local", "--profile", "none", "--workflow-profile", "none"]
-    command += [target, "--configfile", "config.json"]
-    begin, end = run_logged(command, folder, variables)
+    begin, end = run_logged([*command, target], folder, variables | watching.variables(folder / "watch", lines))
     jobs = []
     for path in (results / "benchmarks").rglob("*.tsv"):
         seconds = float(benchmark.read(path)["s"])
@@ -413,12 +412,14 @@ def compute(
     Raises
     ------
     InputError
-        Where the data has too few rows, the k-NN is imported, or the pipeline refuses it.
+        Where the data has too few rows, the k-NN is imported, the run is supervised, or the pipeline refuses it.
     """
     if settings["knn"]["method"] == "imported":
         raise InputError(
             "knn.method is imported, and there is no k-NN to time; choose another method to time the grid."
         )
+    if "target" in settings["umap"]:
+        raise InputError("umap.target is set, and the grid is timed without labels; remove it to time the grid.")
     data, out = Path(data).absolute(), Path(out)
     k, rows = max(cell["knn_k"] for cell in cells), store.read_record(data)["rows"]
     if k >= rows:
@@ -446,6 +447,6 @@ def compute(
             tables.append(pa.table(columns | {name: [value] * len(STAGES) for name, value in constant.items()}))
     table = pa.concat_tables(tables).combine_chunks()
     key = {"settings": dict(settings), "cells": [dict(cell) for cell in cells], "fits": [dict(fit) for fit in run_fits]}
-    inputs = {"data": store.read_record(data)["fingerprint"]}
+    inputs = store.inputs_of(data)
     also = {"rows": rows, "dimensions": pq.read_schema(data).field("features").type.list_size, "threads": threads}
-    store.write(out, table, store.make_record("timing", key, store.fingerprint(table), inputs, **also))
+    store.write(out, table, store.make_record("timing_arm", key, store.fingerprint(table), inputs, **also))

@@ -125,5 +125,7 @@ def join(arms: Sequence[str | Path], out: str | Path, csv_out: str | Path) -> No
     also["sentence"] = sentence(table.groupby("arm", sort=False)["seconds"].sum())
     also["notes"] = notes(also["rows"], key["settings"]["knn"]["method"], table)
     stored = pa.Table.from_pandas(table, preserve_index=False)
-    store.write(out, stored, store.make_record("timing", key, store.fingerprint(stored), records[0]["inputs"], **also))
+    store.write(
+        out, stored, store.make_record("join_timing", key, store.fingerprint(stored), records[0]["inputs"], **also)
+    )
     store.write_csv(csv_out, stored)
