@@ -1,10 +1,13 @@
 """What the tests share: the CPU held, and one way to store data and to run the stages on it."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +153,58 @@ class Run:
         return sum(max(name[1].count("_"), 1) * self.jobs[rule] for rule, name in names.items() if name)
 
 
+# Snakemake is started some hundred times, and takes a second to import. This process has imported it, with all that its
+# command line asks of its plugins, and each run is a fork of it, which begins and ends as `python -m snakemake` does.
+FORKS = """
+import json, os, sys
+from snakemake import cli
+cli.get_argument_parser()
+for line in sys.stdin:
+    arguments, folder, variables, output = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+else:
+    sys.exit()
+os.chdir(folder)
+os.environ.clear()
+os.environ.update(variables)
+nothing, file = os.open(os.devnull, os.O_RDONLY), os.open(output, os.O_WRONLY)
+for source, target in ((nothing, 0), (file, 1), (file, 2)):
+    os.dup2(source, target)
+sys.path[0] = folder
+sys.argv = ["snakemake", *arguments]
+cli.main()
+"""
+
+
+class Forks:
+    """Runs of Snakemake, each a fork of one process that has imported it."""
+
+    def __init__(self) -> None:
+        """Start the process."""
+        command = [sys.executable, "-c", FORKS]
+        inherited = environment.without_ours(os.environ)
+        self._process = subprocess.Popen(
+            command, env=inherited, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    def run(self, arguments: list[str], folder: Path, variables: dict[str, str]) -> tuple[int, str]:
+        """Run Snakemake in a folder with these environment variables; return its exit code and what it wrote."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with tempfile.NamedTemporaryFile("r") as output:
+            self._process.stdin.write(json.dumps([arguments, str(folder), variables, output.name]) + "\n")
+            self._process.stdin.flush()
+            return int(self._process.stdout.readline()), output.read()
+
+
+@cache
+def forks() -> Forks:
+    """Return the process that this one's runs of Snakemake are forks of."""
+    return Forks()
+
+
 def snakemake(
     folder: Path,
     *arguments: str,
@@ -161,7 +216,7 @@ def snakemake(
 ) -> Run:
     """Run the pipeline in `folder`, with `config` merged over the default configuration, or another workflow.
 
-    A cluster's profile has no number of cores; `variables` are added to the environment.
+    A cluster's profile has no number of cores; `variables` are added to the environment of a process of its own.
     """
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
     command += ["--cores", str(cores)] if cores else []
@@ -172,12 +227,9 @@ def snakemake(
         command += ["--configfile", "mine.yaml"]
     # These are the pipeline's own business; what this process was given must not reach it.
     inherited = environment.without_ours(os.environ)
+    if variables is None:
+        return Run(*forks().run(command[3:], folder, inherited))
     done = subprocess.run(
-        command,
-        cwd=folder,
-        env=inherited | (variables or {}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        command, cwd=folder, env=inherited | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     return Run(done.returncode, done.stdout)

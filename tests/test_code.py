@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT, Run, snakemake
 
 import umap_sweep
-from umap_sweep import code, store
+from umap_sweep import code, environment, store
 
 CONFIG = {
     "dataset": "iris",
@@ -339,6 +339,18 @@ class TestDigest:
             "{None: a}",
         ]
         assert len({self.digest(tmp_path, text) for text in texts}) == len(texts)
+
+    def test_what_is_kept_of_it_is_as_good_as_what_is_found(self, tmp_path, monkeypatch):
+        """Also where it is cut short, and where the folder cannot be made."""
+        script = ROOT / "scripts/knn.py"
+        monkeypatch.setattr(environment, "cache_folder", lambda name: tmp_path / name)
+        found = code.of_script(script)
+        (kept,) = (tmp_path / "code").iterdir()
+        assert code.of_script(script) == found
+        kept.write_text(kept.read_text()[:20])
+        assert code.of_script(script) == found
+        monkeypatch.setattr(environment, "cache_folder", lambda name: kept / name)
+        assert code.of_script(script) == found
 
     def test_it_does_not_depend_on_the_version_of_python(self):
         """By the other Pythons that this machine has, over every file of the package."""

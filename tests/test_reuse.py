@@ -191,6 +191,19 @@ class TestModule:
         assert Path(done.stdout.split()[0]).samefile(ROOT / "src/umap_sweep/job.py")
         assert done.stdout.split()[1] == "None"
 
+    def test_each_of_two_equal_copies_lends_itself(self, tmp_path):
+        """Of which one may be changed, or deleted, while the other is in use."""
+        program = (
+            "import os; from umap_sweep.environment import lend_package as f; f(); print(os.environ['PYTHONPATH'])"
+        )
+        for name in ("one", "two"):
+            shutil.copytree(ROOT / "src/umap_sweep", tmp_path / name / "umap_sweep")
+            inherited = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(tmp_path / name)}
+            done = subprocess.run([sys.executable, "-c", program], env=inherited, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            lent = Path(done.stdout.split(os.pathsep)[0]) / "umap_sweep"
+            assert lent.samefile(tmp_path / name / "umap_sweep")
+
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):

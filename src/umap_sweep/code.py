@@ -8,7 +8,10 @@ of the libraries that those modules import and compute with.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
+import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,7 +73,31 @@ def of_script(path: str | Path) -> dict[str, Any]:
         `digest`: 64 hexadecimal digits; `libraries`: the version of each library that the script computes with, and of
         the libraries that those are built on.
     """
-    script = read(Path(path))
+    path = Path(path)
+    # The package's files are parsed only where one of them has changed, because it takes half a second.
+    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    kept = environment.cache_folder("code") / f"{_stamp()[:16]}-{content[:16]}.json"
+    try:
+        found = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = _found(path)
+        with contextlib.suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            whole = kept.with_suffix(f".{os.getpid()}")
+            whole.write_text(json.dumps(found), encoding="utf-8")
+            whole.replace(kept)
+    names = set().union(*map(_built_on, found["libraries"]))
+    return {"digest": found["digest"], "libraries": {name: environment.version_of(name) for name in sorted(names)}}
+
+
+@cache
+def _stamp() -> str:
+    return environment.stamp()
+
+
+def _found(path: Path) -> dict[str, Any]:
+    """Return the digest of a script with the modules that it uses, and the libraries that they import."""
+    script = read(path)
     digest = hashlib.sha256(script.digest.encode())
     libraries = set(script.libraries)
     for module in sorted(_closure(script.modules)):
@@ -79,8 +106,7 @@ def of_script(path: str | Path) -> dict[str, Any]:
         digest.update(f"{module} {source.digest}\n".encode())
         for file in _files_beside(module):
             digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    names = set().union(*map(_built_on, libraries))
-    return {"digest": digest.hexdigest(), "libraries": {name: environment.version_of(name) for name in sorted(names)}}
+    return {"digest": digest.hexdigest(), "libraries": sorted(libraries)}
 
 
 def modules_of(path: str | Path) -> list[str]:

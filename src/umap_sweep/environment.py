@@ -186,7 +186,7 @@ def job_variables(knn_jobs: int, cpu: str) -> dict[str, str]:
     _check_architecture(cpu)
     return {
         "NUMBA_NUM_THREADS": str(knn_jobs),
-        "NUMBA_CACHE_DIR": str(_cache_folder(f"{_code_for(cpu)}-{knn_jobs}-{_compiled_digest()}")),
+        "NUMBA_CACHE_DIR": str(cache_folder(f"{_code_for(cpu)}-{knn_jobs}-{_compiled_digest()}")),
         # The layer that every numba build has; which other layers are installed must not matter.
         "NUMBA_THREADING_LAYER": "workqueue",
         CPU_VARIABLE: cpu,
@@ -227,13 +227,12 @@ def lend_package() -> None:
     The environments that Snakemake makes for rules hold the pinned libraries. The package itself comes from the process
     that plans the run, so that a job runs the code that it was planned with.
     """
-    folder = _cache_folder(f"package-{stamp()[:16]}")
+    package = Path(__file__).resolve().parent
+    # By its place: of two equal copies one may be changed while the other is in use.
+    folder = cache_folder(f"package-{hashlib.sha256(str(package).encode()).hexdigest()[:16]}")
     folder.mkdir(parents=True, exist_ok=True)
-    link = folder / "umap_sweep"
-    if not link.exists():
-        link.unlink(missing_ok=True)
-        with contextlib.suppress(FileExistsError):  # another run has made it meanwhile
-            link.symlink_to(Path(__file__).parent, target_is_directory=True)
+    with contextlib.suppress(FileExistsError):
+        (folder / "umap_sweep").symlink_to(package, target_is_directory=True)
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(folder), *filter(None, paths)]))
 
@@ -283,13 +282,13 @@ def without_ours(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name not in ours and not name.startswith("UMAP_SWEEP_")}
 
 
-def _cache_folder(name: str) -> Path:
-    """Return where jobs keep compiled code: in the user's cache, or below the working folder where that is read-only.
+def cache_folder(name: str) -> Path:
+    """Return where to keep what can be made again: in the user's cache, or in the working folder where it is read-only.
 
-    Code for another CPU level or another number of threads has a folder of its own: numba numbers its files by the
-    order of their writing, so that two jobs could put code for two CPUs under one number. So has code of other versions
-    of the libraries and of this package: numba compares the age of a function's own file, but not of those that its
-    code came from as well, and would run an old `arithmetic.exp` within a function of another file.
+    Compiled code for another CPU level or another number of threads has a folder of its own: numba numbers its files by
+    the order of their writing, so that two jobs could put code for two CPUs under one number. So has code of other
+    versions of the libraries and of this package: numba compares the age of a function's own file, but not of those
+    that its code came from as well, and would run an old `arithmetic.exp` within a function of another file.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "umap-sweep"
     try:
@@ -342,5 +341,6 @@ def stamp() -> str:
     folder = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", *DATA_SUFFIXES)):
-        digest.update(path.read_bytes())
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()
