@@ -31,6 +31,10 @@ CONFIG = {
     "umap": {"n_epochs": 50},
     "atlas": {"features": 0},
 }
+# Of another data set a cell is enough.
+WINE = {**CONFIG, "dataset": "wine", "grid": {"n_neighbors": [15], "min_dist": [0.1], "seed": [10]}}
+# What makes every stage's file, and no metrics, figures and pages of them.
+STAGES = ("sweep", "embeddings")
 KNN = "metric=euclidean/knn_k=20/knn_seed=10/knn_jobs=1"
 CELL = f"{KNN}/n_neighbors=15/min_dist=0.1/seed=10"
 GRAPH, ROW = f"graph/{KNN}/n_neighbors=15", f"{KNN}/n_neighbors=15/seed=10"
@@ -52,10 +56,10 @@ def of_seed(path: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two finished sweeps, of iris and of wine, and one of iris by other settings that are in no path."""
+    """Two finished sweeps, of a cell of wine and of iris, and one of iris by other settings that are in no path."""
     work = tmp_path_factory.mktemp("faults")
-    for dataset in ("wine", "iris"):
-        run = snakemake(work, config={**CONFIG, "dataset": dataset})
+    for config in (WINE, CONFIG):
+        run = snakemake(work, config=config)
         assert run.code == 0, run.output
     older = work / "older"
     older.mkdir()
@@ -348,11 +352,11 @@ def test_a_path_means_what_it_says(folder, path):
     assert re.search(PATHS[path], run.output), run.output
 
 
-def start(work: Path, most_bytes: int | None = None) -> subprocess.Popen:
+def start(work: Path, *targets: str, most_bytes: int | None = None) -> subprocess.Popen:
     """Start the sweep as a process group of its own, perhaps one that may write no larger files."""
     (work / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
-    command += ["--configfile=mine.yaml"]
+    command += ["--configfile=mine.yaml", *targets]
     output = (work / "output").open("w")
     inherited = environment.without_ours(os.environ)
     limit = None if most_bytes is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
@@ -388,21 +392,22 @@ KILLED_AT = {
 def test_the_same_command_goes_on_after_the_whole_tree_is_killed(folder, tmp_path, moment):
     work = tmp_path / "work"
     work.mkdir()
-    process = start(work)
+    targets = () if moment == "metrics" else STAGES
+    process = start(work, *targets)
     wait_until(lambda: KILLED_AT[moment](work))
     kill_tree(process)
     left = work / "results/iris/layouts" / CELL
     left.mkdir(parents=True, exist_ok=True)
     (left / f".layout.parquet.{process.pid}.partial").write_bytes(b"half")
     assert list((work / ".snakemake/locks").iterdir()), "the run ended before it was killed"
-    planned = finished(work, "--dry-run")
+    planned = finished(work, *targets, "--dry-run")
     assert planned.code == 0, planned.output
-    run = finished(work)
+    run = finished(work, *targets)
     assert run.code == 0, run.output
     assert "going on from what it has finished" in run.output
     assert fingerprints(work) == fingerprints(folder)
     assert not list(work.rglob("*.partial"))
-    assert finished(work, "--dry-run").jobs == {}
+    assert finished(work, *targets, "--dry-run").jobs == {}
 
 
 def test_an_interrupted_run_says_at_its_end_how_to_go_on(tmp_path):
@@ -439,13 +444,13 @@ def test_a_second_run_beside_a_living_one_is_refused(tmp_path):
 def test_a_job_that_outlives_its_run_is_waited_for(folder, tmp_path):
     work = tmp_path / "work"
     work.mkdir()
-    process = start(work)
+    process = start(work, *STAGES)
     wait_until(lambda: KILLED_AT["graph"](work))
     kill_tree(process)
     # As a job does that is still at work on another node.
     with (work / ".snakemake/umap-sweep.jobs").open("a") as job:
         fcntl.flock(job, fcntl.LOCK_SH)
-        process = start(work)
+        process = start(work, *STAGES)
         said = "waiting for a job of the run that was killed to end"
         wait_until(lambda: said in (work / "output").read_text())
         made = fingerprints(work)
@@ -456,15 +461,15 @@ def test_a_job_that_outlives_its_run_is_waited_for(folder, tmp_path):
 
 
 def test_a_full_disk_leaves_nothing_half_written(folder, tmp_path):
-    """Files may be one byte smaller than the largest of the results."""
-    largest = max((folder / "results/iris").rglob("*"), key=lambda path: path.stat().st_size)
-    process = start(tmp_path, most_bytes=largest.stat().st_size - 1)
+    """Files may be one byte smaller than the largest of the stages'."""
+    largest = max((folder / path for path in fingerprints(folder)), key=lambda path: path.stat().st_size)
+    process = start(tmp_path, *STAGES, most_bytes=largest.stat().st_size - 1)
     assert process.wait() != 0
     output = (tmp_path / "output").read_text()
     assert re.search("umap-sweep: The system refused a file: .*File too large", output), output
     assert not (tmp_path / largest.relative_to(folder)).exists()
     assert not list((tmp_path / "results").rglob("*.partial"))
-    run = finished(tmp_path)
+    run = finished(tmp_path, *STAGES)
     assert run.code == 0, run.output
     assert fingerprints(tmp_path) == fingerprints(folder)
 
