@@ -22,7 +22,7 @@ def write(frame: pd.DataFrame, path: Path) -> str:
     """Write a table in the format of the path's name."""
     if path.suffix == ".parquet":
         frame.to_parquet(path, index=False)
-    elif path.suffix == ".arrow":
+    elif path.suffix in (".arrow", ".feather"):
         table = pa.Table.from_pandas(frame, preserve_index=False)
         with pa.ipc.new_file(path, table.schema) as writer:
             writer.write_table(table)
@@ -44,14 +44,17 @@ def values(features: pa.Table) -> np.ndarray:
     return np.array(features.column("features").to_pylist())
 
 
-@pytest.mark.parametrize("end", ["csv", "parquet", "arrow"])
-def test_several_files_are_one_table(tmp_path, end):
-    paths = [write(FIRST, tmp_path / f"1.{end}"), write(SECOND, tmp_path / f"2.{end}")]
+@pytest.mark.parametrize(
+    ("end", "other"), [("csv", "csv"), ("parquet", "parquet"), ("arrow", "arrow"), ("feather", "arrow")]
+)
+def test_several_files_are_one_table(tmp_path, end, other):
+    """Also of Arrow under two of its names."""
+    paths = [write(FIRST, tmp_path / f"1.{end}"), write(SECOND, tmp_path / f"2.{other}")]
     features, described = stored(tmp_path, paths, id="cell", label="kind", annotations=["file"])
     np.testing.assert_array_equal(values(features), BOTH[["x", "y"]])
     assert described.column("id").to_pylist() == BOTH.cell.tolist()
     assert described.column("label").to_pylist() == ["u", "v", None, "v", "w"]
-    assert described.column("file").to_pylist() == [f"1.{end}"] * 3 + [f"2.{end}"] * 2
+    assert described.column("file").to_pylist() == [f"1.{end}"] * 3 + [f"2.{other}"] * 2
     whole = stored(tmp_path, write(BOTH, tmp_path / f"both.{end}"), id="cell", label="kind")
     assert whole[0].equals(features)
     assert whole[1].equals(described.drop_columns("file"))

@@ -218,13 +218,13 @@ def default_label(path: Files) -> str | None:
 def _checked_files(path: Files) -> tuple[list[Path], str]:
     """Return the files of a source and the format of all of them, after checking that they are there."""
     files = files_of(path)
-    suffixes = {suffix_of(one.name, one): one for one in files}
+    suffixes = [suffix_of(one.name, one) for one in files]
     for one in files:
         check_file(one)
-    if len(suffixes) > 1:
-        first, second = list(suffixes.values())[:2]
-        raise InputError(f"{first} and {second} are of several formats. Give files of one as `path`.")
-    suffix = next(iter(suffixes))
+    suffix = suffixes[0]
+    for one, other in zip(files, suffixes, strict=True):
+        if other != suffix and not {suffix, other} <= set(ARROW):
+            raise InputError(f"{files[0]} and {one} are of several formats. Give files of one as `path`.")
     if files[1:] and suffix in (".npy", ".npz"):
         raise InputError(f"{files[0]} has no names of columns, by which several files would be one table. Join them.")
     return files, suffix
