@@ -214,6 +214,9 @@ def test_a_further_row_that_a_step_means_nothing_on_is_refused(tmp_path):
     assert (preparation.apply(fit, np.zeros((1, 40)))[0] == -scale["centre"] / scale["spread"]).all()  # stays at zeros
     with pytest.raises(InputError, match="normalize_total needs values from 0, but a new row has -1"):
         preparation.apply(fit, -np.ones((1, 40)))
+    for shape in ((3, 39), (3, 41), (40,)):
+        with pytest.raises(InputError, match="fitted to 40 columns"):
+            preparation.apply(fit, np.ones(shape))
 
 
 def test_what_preparations_have_in_common_ends_where_they_part():

@@ -383,9 +383,14 @@ def apply(fit: Fit, values: np.ndarray) -> np.ndarray:
     Raises
     ------
     InputError
-        Where a step means nothing on these values.
+        Where the values have other columns, or a step means nothing on them.
     """
     held: Matrix = np.array(values, dtype=np.float64, order="C")
+    if held.ndim != 2 or held.shape[1] != len(fit.columns):
+        raise InputError(
+            f"The rows have the shape {held.shape}, and the steps were fitted to {len(fit.columns)} columns; give "
+            f"those of fit.columns, in their order."
+        )
     if fit.sparse:
         held = scipy.sparse.csr_array(held)
     for step, found in zip(fit.steps, fit.found, strict=True):
