@@ -21,9 +21,19 @@ if environment.CPU_VARIABLE not in os.environ:
 
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
+import pytest  # noqa: E402
 import yaml  # noqa: E402
 
 from umap_sweep import store  # noqa: E402
+
+# The files that take longest, which begin first, so that no process ends long after the others.
+LONGEST = ("test_faults.py", "test_slurm.py", "test_claims.py", "test_layout_jobs.py", "test_reuse.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; each file's tests stay in their order."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 UMAP_DEFAULTS = {
     "n_components": 2,

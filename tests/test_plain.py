@@ -33,7 +33,7 @@ def test_a_cell_is_a_plain_seeded_umap(tmp_path, rows):
         "grid": {"n_neighbors": [12], "min_dist": [0.2], "seed": seeds},
         "umap": {"n_epochs": 50},
     }
-    run = snakemake(tmp_path, config=config)
+    run = snakemake(tmp_path, "results/clouds/sweep.parquet", config=config)
     assert run.code == 0, run.output
     assert run.jobs["knn"] == len(seeds)
     one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1"}

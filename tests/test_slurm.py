@@ -122,11 +122,12 @@ def test_a_worker_that_dies_in_an_array(tmp_path, cluster, retries):
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here, there):
         folder.mkdir()
-    target = "results/iris/sweep.parquet"
+    shared = "results/iris/initial_layout/metric=euclidean/knn_k=15/knn_seed=10/knn_jobs=1"
+    target = [f"{shared}/n_neighbors={k}/seed=10/initial_layout.parquet" for k in (5, 10, 15)]
     config = {**IRIS, "grid": {"n_neighbors": [5, 10, 15], "min_dist": [0.1], "seed": [10]}}
     options = {"config": config, "cores": None, "profile": "slurm", "variables": cluster}
     with ThreadPoolExecutor() as pool:
-        running = pool.submit(snakemake, there, target, *SOON, "--retries", str(retries), **options)
+        running = pool.submit(snakemake, there, *target, *SOON, "--retries", str(retries), **options)
         os.kill(pid_of_job(there, b".initial_layout.py"), signal.SIGKILL)
         run = running.result()
     assert max(submissions(run)) == 3, run.output
@@ -135,8 +136,9 @@ def test_a_worker_that_dies_in_an_array(tmp_path, cluster, retries):
     else:
         assert run.code != 0
         assert "type the same command again" in run.output
-        run = snakemake(there, target, *SOON, **options)
+        run = snakemake(there, *target, *SOON, **options)
     assert run.code == 0, run.output
-    assert snakemake(here, target, config=config).code == 0
+    assert snakemake(here, *target, config=config).code == 0
+    assert len(fingerprints(here, "iris")) == 1 + 1 + 2 * 3 + 3
     assert fingerprints(there, "iris") == fingerprints(here, "iris")
     assert not list(there.rglob("*.partial"))
