@@ -2,6 +2,7 @@
 
 import copy
 import re
+from importlib.metadata import requires
 from typing import ClassVar
 
 import pytest
@@ -372,6 +373,15 @@ def test_what_is_made_from_the_schema_is_in_step_with_it():
 def test_the_default_configuration_adds_nothing_to_the_schema():
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     assert configuration.complete(config) == configuration.complete({})
+
+
+def test_the_pinned_environment_has_what_a_report_needs():
+    """Of `snakemake --report`, also where no other package asks for it, as the tests' own do."""
+    import pin
+
+    needed = {one.partition(";")[0].strip() for one in requires("snakemake") if 'extra == "reports"' in one}
+    assert needed
+    assert needed <= {name for name, *_ in pin.pinned(pin.REQUIREMENTS.read_text())}
 
 
 def test_conda_environment_agrees_with_the_pins():
