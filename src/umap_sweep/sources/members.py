@@ -7,9 +7,9 @@ import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from umap_sweep import store
+from umap_sweep import packing, store
 from umap_sweep.errors import InputError
-from umap_sweep.sources import data_table, reading, text_format
+from umap_sweep.sources import data_table, reading
 
 # What systems put beside the files that somebody packed.
 _LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
@@ -29,7 +29,7 @@ def unpack(archive: str | Path, member: str | None, most_mb: int | None, folder:
     member : str or None
         Its path in the archive; without it the only file there in a format that can be read.
     most_mb : int or None
-        How many MB it may hold; without it as for text that is packed, see `text_format.check_unpacked`.
+        How many MB it may hold; see `umap_sweep.packing.unpacked`.
     folder : str or Path
         Receives the file, under a name of its own.
 
@@ -46,18 +46,11 @@ def unpack(archive: str | Path, member: str | None, most_mb: int | None, folder:
     ):
         info = _meant(opened, archive, member)
         _check(info, archive)
-        limit = text_format.most_unpacked(info.compress_size, most_mb)
         digest = hashlib.sha256(info.filename.encode()).hexdigest()[:8]
         out = Path(folder) / f"{archive.stem}-{digest}-{PurePosixPath(info.filename).name}"
-        written = 0
+        called = f"{info.filename} in {archive}"
         with opened.open(info) as packed, store.appearing(out) as temporary, temporary.open("wb") as file:
-            while part := packed.read(2**22):
-                written += len(part)
-                if written > limit:
-                    raise InputError(
-                        f"{info.filename} in {archive} has {info.compress_size / 1e6:.1f} MB and holds more than "
-                        f"{limit / 1e6:,.0f} MB. If that is right, set `max_unpacked_mb` to what it may hold."
-                    )
+            for part in packing.unpacked(packed, called, info.compress_size, most_mb):
                 file.write(part)
     return out
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow.csv
 
+from umap_sweep import packing
 from umap_sweep.errors import InputError
 
 # The separator of each format, where the file does not plainly have another.
@@ -23,9 +24,6 @@ KEYS = ("separator", "decimal", "encoding")
 
 # How much is looked at.
 HEAD_BYTES, HEAD_LINES = 2**18, 50
-
-# A file that unpacks to more than this many times its size, and this many MB, is refused unless its source allows it.
-MOST_TIMES, MOST_MB = 100, 100
 
 _DECIMAL_COMMA = re.compile(r"-?\d+,(\d+)([eE][+-]?\d+)?")
 _DECIMAL_POINT = re.compile(r"-?\d+\.\d+([eE][+-]?\d+)?")
@@ -186,11 +184,6 @@ def _decimal(lines: Sequence[str], separator: str, path: Path) -> str:
     return ","
 
 
-def most_unpacked(packed_bytes: int, most_mb: int | None) -> float:
-    """Return how many bytes may come out of so many: `MOST_TIMES` as many, or `MOST_MB`, unless a source says more."""
-    return (max(MOST_TIMES * packed_bytes / 1e6, MOST_MB) if most_mb is None else most_mb) * 1e6
-
-
 def check_unpacked(path: Path, suffix: str, most_mb: int | None) -> None:
     """Raise an `InputError` where a packed file holds far more than its size says.
 
@@ -199,16 +192,10 @@ def check_unpacked(path: Path, suffix: str, most_mb: int | None) -> None:
     path : Path
     suffix : str
     most_mb : int or None
-        How many MB it may hold; by default `MOST_TIMES` its size, or `MOST_MB` where that is more.
+        How many MB it may hold; see `umap_sweep.packing.unpacked`.
     """
     if not suffix.endswith(".gz"):
         return
-    limit, unpacked = most_unpacked(path.stat().st_size, most_mb), 0
     with gzip.open(path) as file:
-        while part := file.read(2**22):
-            unpacked += len(part)
-            if unpacked > limit:
-                raise InputError(
-                    f"{path} has {path.stat().st_size / 1e6:.1f} MB and holds more than {limit / 1e6:,.0f} MB. If that "
-                    f"is right, set `max_unpacked_mb` to what it may hold."
-                )
+        for _ in packing.unpacked(file, str(path), path.stat().st_size, most_mb):
+            pass
