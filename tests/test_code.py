@@ -352,6 +352,17 @@ class TestDigest:
         monkeypatch.setattr(environment, "cache_folder", lambda name: kept / name)
         assert code.of_script(script) == found
 
+    def test_what_is_found_while_a_file_changes_is_not_kept(self, tmp_path, monkeypatch):
+        """Which would be taken for that of the old content, once that is back."""
+        monkeypatch.setattr(environment, "cache_folder", lambda name: tmp_path / name)
+        monkeypatch.setattr(environment, "stamp", iter(["before", "after"]).__next__)
+        code._stamp.cache_clear()
+        try:
+            code.of_script(ROOT / "scripts/knn.py")
+        finally:
+            code._stamp.cache_clear()
+        assert not (tmp_path / "code").exists()
+
     def test_it_does_not_depend_on_the_version_of_python(self):
         """By the other Pythons that this machine has, over every file of the package."""
         program = (

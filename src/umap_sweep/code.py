@@ -75,17 +75,14 @@ def of_script(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     # The package's files are parsed only where one of them has changed, because it takes half a second.
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
-    kept = environment.cache_folder("code") / f"{_stamp()[:16]}-{content[:16]}.json"
+    kept = _kept_in(path, _stamp())
     try:
         found = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = _found(path)
-        with contextlib.suppress(OSError):
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            whole = kept.with_suffix(f".{os.getpid()}")
-            whole.write_text(json.dumps(found), encoding="utf-8")
-            whole.replace(kept)
+        # Not where a file was changed since its content was looked at.
+        if _kept_in(path, environment.stamp()) == kept:
+            _keep(found, kept)
     names = set().union(*map(_built_on, found["libraries"]))
     return {"digest": found["digest"], "libraries": {name: environment.version_of(name) for name in sorted(names)}}
 
@@ -93,6 +90,21 @@ def of_script(path: str | Path) -> dict[str, Any]:
 @cache
 def _stamp() -> str:
     return environment.stamp()
+
+
+def _kept_in(path: Path, stamp: str) -> Path:
+    """Return the file that keeps what is found of a script, by its content and the stamp of the package."""
+    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    return environment.cache_folder("code") / f"{stamp[:16]}-{content[:16]}.json"
+
+
+def _keep(found: dict[str, Any], kept: Path) -> None:
+    """Write what is found, as a whole or not at all; without it nothing is lost but time."""
+    with contextlib.suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        whole = kept.with_suffix(f".{os.getpid()}")
+        whole.write_text(json.dumps(found), encoding="utf-8")
+        whole.replace(kept)
 
 
 def _found(path: Path) -> dict[str, Any]:
